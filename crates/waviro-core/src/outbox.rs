@@ -36,7 +36,7 @@ use lookup::Lookup;
 use media::{NotTaken, Spool};
 
 pub use accept::{Keep, Taken};
-pub use media::CAP as FILE_CAP;
+pub use media::{CAP as FILE_CAP, WITHIN as FILE_WITHIN};
 pub use reply::{Composed, Composition};
 
 /// The time between two sweeps of the spool.

@@ -4,6 +4,7 @@
 mod body;
 mod budget;
 mod login_attempts;
+mod origin;
 mod proxies;
 mod wrong_keys;
 
@@ -21,6 +22,7 @@ use tracing::{Instrument, debug, error, info, info_span};
 
 pub use body::{BodyFault, Bounds, read};
 pub use login_attempts::LoginAttempts;
+pub use origin::Origin;
 pub use proxies::{Proxies, behind_proxies};
 pub use wrong_keys::WrongKeys;
 

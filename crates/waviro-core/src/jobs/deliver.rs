@@ -33,6 +33,7 @@ pub(super) use delivery::Handles;
 use endpoint::{Endpoint, Next, Started};
 use health::Health;
 use health_writer::HealthWriter;
+pub use poll::PENDING_FOR;
 use poll::{LeaseLimits, Poll, Polled};
 pub(super) use request::EndpointClient;
 use slot::Slot;

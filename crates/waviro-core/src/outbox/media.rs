@@ -49,7 +49,7 @@ pub const CAP: u64 = 16 * 1024 * 1024;
 
 /// The timeout of a fetch. The caller's request stays open meanwhile, and PHP callers give up after
 /// 30 s.
-const WITHIN: Duration = Duration::from_secs(25);
+pub const WITHIN: Duration = Duration::from_secs(25);
 
 /// The age below which the sweep keeps a file. Longer than a fetch and the commit after the fetch.
 const YOUNG: Duration = Duration::from_mins(10);

@@ -3,6 +3,7 @@
 //! Each text says what the caller should do. Beside the text, a response has a stable code for
 //! programs and the name of the wrong field.
 
+mod named;
 mod sentence;
 
 use axum::Json;

@@ -17,7 +17,8 @@ use super::errors::PageError;
 use super::page_context::PageContext;
 use super::send::MASKED;
 use super::session::Me;
-use crate::docs::{Origin, samples_of};
+use crate::docs::samples_of;
+use crate::http::Origin;
 use crate::v1::bots::BotView;
 use crate::v1::messages::{self, MessageSearch, MessageView};
 use crate::v1::page::Paging;
@@ -81,18 +82,19 @@ pub(super) async fn list(
     let row = me.bot(bot).await?;
     let found = find(&me, bot, &asked).await?;
     let none = found.rows.is_empty() && !asked.is_in() && !asked.is_narrowed();
-    let sample = none.then(|| {
+    let samples = none.then(|| {
         let origin = Origin::of(&headers, &dashboard.base);
         let body = json!({"nohp": "6281300000001", "pesan": "Halo"});
-        let [curl, ..] = samples_of(&origin, "/api/sendwa", MASKED, &body);
-        curl.code
+        samples_of(&origin, "/api/sendwa", MASKED, &body)
     });
+    // The first sample is the one for cURL.
+    let sample = samples.into_iter().flatten().next();
     let page = Page {
         context: me.context.clone(),
         bot: row,
         asked: &asked,
         found,
-        sample,
+        sample: sample.map(|sample| sample.code),
     };
     Ok(me.context.show(StatusCode::OK, &page))
 }

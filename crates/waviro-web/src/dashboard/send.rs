@@ -17,7 +17,8 @@ use super::form::Form;
 use super::page_context::PageContext;
 use super::session::Me;
 use crate::api::number::meant;
-use crate::docs::{Origin, Sample, samples_of};
+use crate::docs::{Sample, samples_of};
+use crate::http::Origin;
 use crate::v1::bots::BotView;
 use crate::v1::messages;
 
@@ -99,7 +100,7 @@ pub(super) async fn send(
             let sent = Sent {
                 id: message.id,
                 answer: serde_json::to_string_pretty(&answer).unwrap_or_default(),
-                samples: samples_of(&origin, &path, MASKED, &call).into(),
+                samples: samples_of(&origin, &path, MASKED, &call),
             };
             page(me, bot, kind, &form, Some(sent), None).await
         }

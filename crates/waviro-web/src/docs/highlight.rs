@@ -4,62 +4,40 @@
 use std::fmt::Write;
 
 /// Returns escaped HTML for `code`.
-#[must_use]
 pub fn html(code: &str) -> String {
-    let mut out = String::with_capacity(code.len() * 2);
-    for (at, line) in code.split('\n').enumerate() {
-        if at > 0 {
-            out.push('\n');
-        }
-        self::line(line, &mut out);
-    }
-    out
+    code.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Highlights a line. A string never continues on the next line: a body in single quotes is shown
 /// as JSON.
-fn line(line: &str, out: &mut String) {
-    let mut rest = line;
+fn line(line: &str) -> String {
+    let (mut out, mut rest) = (String::new(), line);
     while let Some(start) = rest.find(['"', '\'']) {
         let (before, from) = rest.split_at(start);
         let quote = &from[..1];
         let Some(length) = from[1..].find(quote).map(|end| end + 2) else {
             break;
         };
+        out += &escaped(before);
         // The single quote opens or closes a body of several lines.
         if quote == "'" && from[..length].contains('"') {
-            let (one, after) = from.split_at(1);
-            escape(before, out);
-            escape(one, out);
-            rest = after;
+            out += &escaped(quote);
+            rest = &from[1..];
             continue;
         }
         let (text, after) = from.split_at(length);
-        let class = if after.trim_start().starts_with(':') {
-            "k"
-        } else {
-            "s"
-        };
-        escape(before, out);
-        let _ = write!(out, "<span class=\"{class}\">");
-        escape(text, out);
-        out.push_str("</span>");
+        let name = after.trim_start().starts_with(':');
+        let class = if name { "k" } else { "s" };
+        let _ = write!(out, "<span class=\"{class}\">{}</span>", escaped(text));
         rest = after;
     }
-    escape(rest, out);
+    out + &escaped(rest)
 }
 
-fn escape(text: &str, out: &mut String) {
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            other => out.push(other),
-        }
-    }
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    let text = text.replace('>', "&gt;").replace('"', "&quot;");
+    text.replace('\'', "&#39;")
 }
 
 #[cfg(test)]

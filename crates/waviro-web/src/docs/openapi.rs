@@ -1,132 +1,117 @@
-//! `openapi.json` (OpenAPI 3.1): the machine-readable description of `/api`, made from the
-//! catalogue.
+//! `openapi.json` (OpenAPI 3.1), made from the catalogue.
 //!
 //! The document is built with `serde_json` instead of utoipa's types. The accepted body depends on
 //! other fields (`groupid` in place of `nohp`, `contact` in place of a text), which needs JSON
-//! Schema's `contains`, `maxContains` and bare `required`; utoipa's types have none of the three. A
-//! test compares the schemas with the gateway.
+//! Schema's `contains`, `maxContains` and bare `required`; utoipa's types have none of the three.
 
-mod answers;
-mod bodies;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
-use waviro_core::idempotency::KEY_CAP;
 
-use super::catalogue::{self, Endpoint, Section, Takes, Text};
-use super::origin::Origin;
-use crate::api::error::Language;
-
-/// A map in insertion order. `serde_json`'s own maps are sorted, and viewers show paths in the
-/// order of the file.
-struct Ordered(Vec<(String, Value)>);
-
-impl Serialize for Ordered {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
-
-#[derive(serde::Serialize)]
-struct Document {
-    openapi: &'static str,
-    info: Value,
-    servers: Value,
-    security: Value,
-    tags: Value,
-    paths: Ordered,
-    components: Value,
-}
+use super::catalogue::{self, Catalogue, Endpoint, Section};
+use super::ordered::Ordered;
+use crate::api::error::{ApiError, Language};
+use crate::http::Origin;
 
 /// Returns the OpenAPI document for a reader at `origin`.
-#[must_use]
-pub fn document(language: Language, origin: &Origin) -> String {
-    let sections = catalogue::sections();
-    let tags: Vec<Value> = sections
-        .iter()
-        .map(|section| {
-            json!({"name": section.title.r#in(language), "description": section.text.r#in(language)})
-        })
-        .collect();
-    let paths = sections.iter().flat_map(|section| {
-        let of = move |endpoint| path(section, endpoint, language);
-        section.endpoints.iter().map(of)
-    });
-    let document = Document {
-        openapi: "3.1.0",
-        info: json!({
-            "title": "WAVIRO API",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": INTRODUCTION.r#in(language),
-            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
-        }),
-        servers: json!([{"url": origin.url()}]),
-        security: json!([{"SecretKey": []}]),
-        tags: json!(tags),
-        paths: Ordered(paths.collect()),
-        components: json!({
-            "securitySchemes": {"SecretKey": {
-                "type": "apiKey",
-                "in": "header",
-                "name": "SecretKey",
-                "description": KEY.r#in(language),
-            }},
-            "schemas": schemas(language),
-            "headers": answers::headers(language),
-        }),
-    };
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+pub fn document(language: Language, origin: &Origin) -> Ordered {
+    let catalogue = catalogue::of(language);
+    let mut all = catalogue.openapi.clone();
+    let tag = |it: &Section| json!({"name": it.title, "description": it.text});
+    all["servers"] = json!([{"url": origin.url()}]);
+    all["tags"] = catalogue.sections.iter().map(tag).collect();
+    let refusal = &mut all["components"]["schemas"]["Refusal"]["properties"];
+    let fields: BTreeSet<&str> = catalogue.refusals().filter_map(ApiError::field).collect();
+    refusal["code"]["enum"] = json!(codes(catalogue.refusals()));
+    refusal["field"]["enum"] = json!(fields);
+    let mut document = Ordered::default();
+    for name in ["openapi", "info", "servers", "security", "tags"] {
+        document[name] = all[name].take().into();
+    }
+    for section in &catalogue.sections {
+        for endpoint in &section.endpoints {
+            document["paths"][&endpoint.path()]["post"] = operation(section, endpoint, language);
+        }
+    }
+    document["components"] = all["components"].take().into();
+    document
 }
 
-const INTRODUCTION: Text = Text {
-    id: "Semua permintaan memakai method POST dengan body JSON. Menautkan nomor dengan cara ini tidak resmi, dan WhatsApp dapat memblokir nomor itu. Kalimat errorMessage berbahasa Indonesia, atau Inggris bila Accept-Language menghendakinya; program sebaiknya membaca code.",
-    en: "Every request is a POST with a JSON body. Linking numbers this way is unofficial, and WhatsApp may ban them. The sentence in errorMessage is Indonesian, or English where Accept-Language prefers it; programs should read code.",
-};
-
-const KEY: Text = Text {
-    id: "Secret key bot. Kunci ini saja yang menentukan bot mana yang dipakai.",
-    en: "The bot's secret key. It alone says which bot is meant.",
-};
-
-const ONCE: Text = Text {
-    id: "Kunci pilihan Anda untuk permintaan ini, misalnya nomor pesanan. Permintaan yang sama dengan kunci yang sama dalam 24 jam tidak dikirim lagi: jawabannya sama seperti yang pertama, dengan header Idempotent-Replay: true.",
-    en: "A key of your choice for this request, such as an order's number. The same request under the same key within 24 hours is not sent again: it is answered as the first was, with the header Idempotent-Replay: true.",
-};
-
-fn schemas(language: Language) -> Value {
-    let mut all = bodies::schemas(language);
-    all.extend(answers::schemas(language));
-    Value::Object(all)
+fn operation(section: &Section, endpoint: &Endpoint, language: Language) -> Ordered {
+    let catalogue = catalogue::of(language);
+    let paragraphs = [std::slice::from_ref(&endpoint.text), &endpoint.notes].concat();
+    let mut operation = endpoint.operation.clone();
+    operation["operationId"] = json!(endpoint.name);
+    operation["tags"] = json!([section.title]);
+    operation["summary"] = json!(endpoint.title);
+    operation["description"] = json!(paragraphs.join("\n\n"));
+    let mut by_status: BTreeMap<String, Vec<&ApiError>> = BTreeMap::new();
+    for refusal in endpoint.refusals.iter().chain(&endpoint.elsewhere) {
+        let status = refusal.status().as_str().to_owned();
+        by_status.entry(status).or_default().push(refusal);
+    }
+    for (status, refusals) in by_status {
+        operation["responses"][&status] = refused(&status, &refusals, language);
+    }
+    for field in &endpoint.fields {
+        let content = &mut operation["requestBody"]["content"]["application/json"];
+        let known = &mut content["schema"]["properties"][&field.name];
+        known["description"] = json!(format!("{} {}", field.text, catalogue.rules(field)));
+        known["examples"] = json!([field.example]);
+    }
+    let mut operation = Ordered::from(operation);
+    if let Some(sample) = endpoint.sample() {
+        operation["requestBody"]["content"]["application/json"]["example"] = sample;
+    }
+    let success = &mut operation["responses"]["200"]["content"]["application/json"];
+    for (at, answer) in endpoint.answers.iter().enumerate() {
+        let example = &mut success["examples"][&format!("answer{}", at + 1)];
+        example["summary"] = json!(answer.case).into();
+        example["value"] = serde_json::from_str(&answer.body).unwrap_or_default();
+    }
+    operation
 }
 
-fn path(section: &Section, endpoint: &Endpoint, language: Language) -> (String, Value) {
-    let mut description = vec![endpoint.text.r#in(language)];
-    description.extend(endpoint.notes.iter().map(|note| note.r#in(language)));
-    let mut operation = json!({
-        "operationId": endpoint.name,
-        "tags": [section.title.r#in(language)],
-        "summary": endpoint.title.r#in(language),
-        "description": description.join("\n\n"),
-        "responses": answers::responses(endpoint, language),
+/// Returns the description of the refusals with a status.
+fn refused(status: &str, refusals: &[&ApiError], language: Language) -> Value {
+    let Catalogue { texts, .. } = catalogue::of(language);
+    let codes = codes(refusals.iter().copied());
+    let mut lines: Vec<String> = Vec::new();
+    for refusal in refusals {
+        let sentence = match refusal {
+            // The size limit of a body is configurable.
+            ApiError::BodyTooLarge => texts.body_too_large.clone(),
+            _ => refusal.sentence(language, "X-Request-Id", 0),
+        };
+        let line = format!("- `{}`: {sentence}", refusal.code());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    let mut described = json!({
+        "description": lines.join("\n"),
+        "headers": {
+            "X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"},
+            "Content-Language": {"$ref": "#/components/headers/Content-Language"},
+        },
+        "content": {"application/json": {"schema": {"allOf": [
+            {"$ref": "#/components/schemas/Refusal"},
+            {"properties": {"code": {"enum": codes}}},
+        ]}}},
     });
-    if matches!(endpoint.takes, Takes::Message(..)) {
-        operation["parameters"] = json!([{
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": false,
-            "description": ONCE.r#in(language),
-            "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "minLength": 1, "maxLength": KEY_CAP},
-        }]);
+    if status == "429" {
+        described["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
     }
-    if let Some(body) = bodies::of(endpoint, language) {
-        operation["requestBody"] = body;
-    }
-    if endpoint
-        .fields()
-        .iter()
-        .any(|field| field.name == "notifyurl")
+    let sample: Value = serde_json::from_str(&texts.refusal).unwrap_or_default();
+    if sample["code"]
+        .as_str()
+        .is_some_and(|code| codes.contains(code))
     {
-        operation["callbacks"] = answers::callback(language);
+        described["content"]["application/json"]["example"] = sample;
     }
-    (endpoint.path(), json!({"post": operation}))
+    described
+}
+
+fn codes<'r>(refusals: impl Iterator<Item = &'r ApiError>) -> BTreeSet<&'r str> {
+    refusals.map(ApiError::code).collect()
 }

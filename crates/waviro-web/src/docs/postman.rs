@@ -1,119 +1,91 @@
-//! The Postman collection (format v2.1), made from the catalogue, with the document's variables.
+//! The Postman collection (format v2.1), made from the OpenAPI document.
 
 use serde_json::{Value, json};
 
-use super::catalogue::{
-    Endpoint, GROUP_ID, MEDIA_URL, NOTIFY_URL, NUMBER, Section, Text, sections,
-};
-use super::origin::Origin;
-use crate::api::error::Language;
+use super::ordered::Ordered;
 
 const SCHEMA: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
 
-const INTRODUCTION: Text = Text {
-    id: "Isi variabel secret_key dan nohp, lalu kirim.",
-    en: "Fill in the variables secret_key and nohp, then send.",
-};
+/// The fields whose sample values are variables of the collection.
+const VARIABLES: [&str; 4] = ["nohp", "groupid", "mediaurl", "notifyurl"];
 
-/// Returns the collection for a reader at `origin`.
-#[must_use]
-pub fn collection(language: Language, origin: &Origin) -> Value {
-    let folders: Vec<Value> = sections()
-        .iter()
-        .map(|section| folder(section, language))
-        .collect();
+/// Returns the collection for an OpenAPI document: a folder for each tag, and a request for each
+/// operation.
+pub fn collection(openapi: &Ordered, introduction: &str) -> Value {
+    let paths = openapi["paths"].members();
+    let mut folders = Vec::new();
+    for tag in openapi["tags"].items() {
+        let tagged = |it: &Ordered| it["post"]["tags"].items().contains(&tag["name"]);
+        let inside = paths.clone().filter(|(_, it)| tagged(it));
+        let requests: Vec<Value> = inside
+            .map(|(path, it)| request(path, &it["post"]))
+            .collect();
+        let (name, description) = (&tag["name"], &tag["description"]);
+        folders.push(json!({"name": name, "description": description, "item": requests}));
+    }
     let variable = |key: &str, value: &str| json!({"key": key, "value": value, "type": "string"});
+    let url = openapi["servers"].items().iter().map(|it| it["url"].text());
+    let mut variables = vec![variable("bot_url", &url.collect::<String>())];
+    variables.push(variable("secret_key", ""));
+    for name in VARIABLES {
+        let mut samples = paths
+            .clone()
+            .map(|(_, it)| sample(&it["post"])[name].text());
+        let sample = samples.find(|sample| !sample.is_empty());
+        variables.push(variable(name, sample.unwrap_or_default()));
+    }
     json!({
-        "info": {
-            "name": "WAVIRO API",
-            "description": INTRODUCTION.r#in(language),
-            "schema": SCHEMA,
-        },
-        "auth": {
-            "type": "apikey",
-            "apikey": [
-                {"key": "key", "value": "SecretKey", "type": "string"},
-                {"key": "value", "value": "{{secret_key}}", "type": "string"},
-                {"key": "in", "value": "header", "type": "string"},
-            ],
-        },
-        "variable": [
-            variable("bot_url", &origin.url()),
-            variable("secret_key", ""),
-            variable("nohp", NUMBER),
-            variable("groupid", GROUP_ID),
-            variable("mediaurl", MEDIA_URL),
-            variable("notifyurl", NOTIFY_URL),
-        ],
+        "info": {"name": openapi["info"]["title"], "description": introduction, "schema": SCHEMA},
+        "auth": {"type": "apikey", "apikey": [
+            variable("key", "SecretKey"),
+            variable("value", "{{secret_key}}"),
+            variable("in", "header"),
+        ]},
+        "variable": variables,
         "item": folders,
     })
 }
 
-fn folder(section: &Section, language: Language) -> Value {
-    let requests: Vec<Value> = section
-        .endpoints
-        .iter()
-        .map(|endpoint| request(endpoint, language))
-        .collect();
-    json!({
-        "name": section.title.r#in(language),
-        "description": section.text.r#in(language),
-        "item": requests,
-    })
+/// Returns the sample body of an operation.
+fn sample(operation: &Ordered) -> &Ordered {
+    &operation["requestBody"]["content"]["application/json"]["example"]
 }
 
-fn request(endpoint: &Endpoint, language: Language) -> Value {
-    let original = call(endpoint, language);
-    let answers: Vec<Value> = endpoint
-        .answers
-        .iter()
-        .map(|(case, sample)| {
-            json!({
-                "name": case.r#in(language),
-                "originalRequest": original,
-                "status": "OK",
-                "code": 200,
-                "_postman_previewlanguage": "json",
-                "header": [{"key": "Content-Type", "value": "application/json"}],
-                "cookie": [],
-                "body": sample,
-            })
-        })
-        .collect();
-    json!({"name": endpoint.title.r#in(language), "request": original, "response": answers})
-}
-
-fn call(endpoint: &Endpoint, language: Language) -> Value {
+fn request(path: &str, operation: &Ordered) -> Value {
     let mut call = json!({
         "method": "POST",
         "header": [],
-        "description": endpoint.text.r#in(language),
+        // The first paragraph is about the operation; notes follow.
+        "description": operation["description"].text().split("\n\n").next(),
         "url": {
-            "raw": format!("{{{{bot_url}}}}{}", endpoint.path()),
+            "raw": format!("{{{{bot_url}}}}{path}"),
             "host": ["{{bot_url}}"],
-            "path": ["api", endpoint.name],
+            "path": path.split('/').skip(1).collect::<Vec<_>>(),
         },
     });
-    if let Some(sample) = &endpoint.sample {
-        call["body"] = json!({
-            "mode": "raw",
-            "raw": with_variables(sample),
-            "options": {"raw": {"language": "json"}},
-        });
+    let mut body = sample(operation).clone();
+    for (name, _) in sample(operation).members() {
+        if VARIABLES.contains(&name.as_str()) {
+            body[name] = json!(format!("{{{{{name}}}}}")).into();
+        }
     }
-    call
-}
-
-/// Replaces sample values by the collection's variables.
-fn with_variables(sample: &str) -> String {
-    [
-        (NUMBER, "nohp"),
-        (GROUP_ID, "groupid"),
-        (MEDIA_URL, "mediaurl"),
-        (NOTIFY_URL, "notifyurl"),
-    ]
-    .into_iter()
-    .fold(sample.to_owned(), |text, (value, name)| {
-        text.replace(&format!("\"{value}\""), &format!("\"{{{{{name}}}}}\""))
-    })
+    if !matches!(body, Ordered::Null) {
+        let options = json!({"raw": {"language": "json"}});
+        call["body"] = json!({"mode": "raw", "raw": body.pretty(), "options": options});
+    }
+    let success = &operation["responses"]["200"]["content"]["application/json"];
+    let answers = success["examples"].members().map(|(_, example)| {
+        json!({
+            "name": example["summary"],
+            "originalRequest": call,
+            "status": "OK",
+            "code": 200,
+            "_postman_previewlanguage": "json",
+            "header": [{"key": "Content-Type", "value": "application/json"}],
+            "cookie": [],
+            "body": example["value"].pretty(),
+        })
+    });
+    let answers: Vec<Value> = answers.collect();
+    json!({"name": operation["summary"], "request": call, "response": answers})
 }

@@ -2,9 +2,8 @@
 
 use boon::{Compiler, Schemas};
 use serde_json::{Value, json};
-use waviro_web::docs::catalogue;
 
-use super::{bodies, get};
+use super::{bodies, english, get};
 use crate::openapi_snapshots::assert_reviewed;
 use crate::test_app::TestApp;
 
@@ -73,7 +72,8 @@ async fn the_paths_are_in_the_documents_order_and_the_server_is_the_requested_ho
     let response = tower::ServiceExt::oneshot(app.inner.router(), request).await;
     let body = axum::body::to_bytes(response.unwrap().into_body(), 1 << 20);
     let text = String::from_utf8(body.await.unwrap().to_vec()).unwrap();
-    let places: Vec<Option<usize>> = catalogue::endpoints()
+    let places: Vec<Option<usize>> = english()
+        .endpoints()
         .map(|endpoint| text.find(&format!("\"{}\": {{", endpoint.path())))
         .collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted());

@@ -6,9 +6,8 @@ use serde_json::Value;
 use waviro_testing::engine::{TestEngine, until};
 use waviro_testing::hooks::{Hooks, deliveries, rule, webhook_key};
 use waviro_testing::samples::inbound;
-use waviro_web::docs::catalogue::{self, HOOK, REPLY};
 
-use super::get;
+use super::{english, get};
 use crate::test_app::{Answer, TestApp};
 
 fn text(answer: &Answer) -> &str {
@@ -26,10 +25,10 @@ async fn the_page_shows_every_endpoint_with_the_host_that_was_asked() {
     .await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
-    for endpoint in catalogue::endpoints() {
+    for endpoint in english().endpoints() {
         let url = format!("https://wa.example.com/api/{}", endpoint.name);
         assert!(text(&answer).contains(&url), "{}", endpoint.name);
-        for refusal in endpoint.refusals() {
+        for refusal in &endpoint.refusals {
             assert!(text(&answer).contains(refusal.code()), "{}", refusal.code());
         }
     }
@@ -200,7 +199,10 @@ async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
     let here = hooks.url("berkas.pdf");
     hooks.answer(
         200,
-        &REPLY.replace("https://yourdomain/your_document_file.pdf", here.as_str()),
+        &english()
+            .texts
+            .webhook_reply
+            .replace("https://yourdomain/your_document_file.pdf", here.as_str()),
     );
     let asked = inbound("A1", "6282386000001", "penawaran#Jhon Doe#jhon@example.com");
     gateway.link().inbound(vec![asked]).await.unwrap();
@@ -216,7 +218,7 @@ async fn the_webhooks_payload_and_answer_are_those_of_the_gateway() {
     let posted = posted.replace(&webhook_key(&gateway).await, "WEBHOOK_KEY");
     let (posted, shown): (Value, Value) = (
         serde_json::from_str(&posted).unwrap(),
-        serde_json::from_str(HOOK).unwrap(),
+        serde_json::from_str(&english().texts.webhook).unwrap(),
     );
     assert_eq!(posted, shown);
 }

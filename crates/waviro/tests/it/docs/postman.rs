@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use waviro_web::docs::catalogue;
+use waviro_web::docs::catalogue::Endpoint;
 
-use super::get;
+use super::{english, get};
 use crate::test_app::TestApp;
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn the_collection_has_the_form_of_version_2_1_and_every_endpoint_in_order(
         assert!(!request["response"].as_array().unwrap().is_empty());
         paths.push(format!("/{}", path.join("/")));
     }
-    let documented: Vec<String> = catalogue::endpoints().map(|one| one.path()).collect();
+    let documented: Vec<String> = english().endpoints().map(Endpoint::path).collect();
     assert_eq!(paths, documented);
 }
 

@@ -77,8 +77,8 @@ impl Jobs {
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Self, StoreError> {
-        let freed = store.release_all(clock.now()).await?;
-        info!(deliveries = freed, "leases of the last run released");
+        let released = store.release_all(clock.now()).await?;
+        info!(deliveries = released, "leases of the last run released");
         let endpoint_failures = store.endpoint_failures().await?;
         let (deliveries, inbox) = mpsc::unbounded_channel();
         let bots = RunningBots::default();

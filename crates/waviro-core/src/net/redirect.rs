@@ -113,7 +113,7 @@ impl Net {
             let answer = attempt.outcome.as_ref().ok();
             match answer.and_then(Answer::onward) {
                 Some(Onward::Get(next) | Onward::Post(next)) if redirects < MAX_REDIRECTS => {
-                    url = next
+                    url = next;
                 }
                 _ => {
                     return Followed {

@@ -16,12 +16,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tracing::{debug, error, info, warn};
 use waviro_link::{
-    Call, Chat, GroupChange, Inbound, Listener, MessageId, NotCommitted, Receipt, ReceiptLevel,
-    Sender, ServerAck, Status, Verdict,
+    Call, Chat, GroupChange, Inbound, Listener, MessageId, Nack, NotCommitted, Receipt,
+    ReceiptLevel, Sender, ServerAck, Status, Verdict,
 };
 use waviro_store::clock::Clock;
 use waviro_store::{
-    AckUpdate, Audience, CommitFeeds, EventKind, NewEvent, Reader, Store, StoreError, address,
+    AckUpdate, Audience, CommitFeeds, EventKind, MessageFailure, NewEvent, Reader, Store,
+    StoreError, address,
 };
 
 use crate::bots::{Attach, Bot, Profiles};
@@ -31,10 +32,6 @@ use crate::outbox::Outbox;
 use commit_retry::{CommitRetry, Report, may_pass};
 use known_acks::{KnownAcks, SERVER};
 use recorder::Recorder;
-
-/// The server's code for an account that does not exist. The stored lookup result of the number is
-/// then wrong.
-const NO_SUCH_ACCOUNT: &str = "404";
 
 /// Returns the function for [`crate::bots::Bots::start`]. The function starts a bot's lane and
 /// creates the bot's listener.
@@ -111,17 +108,18 @@ impl Listener for BotListener {
         waviro_fault::step("server ack received");
         let update = match ack.verdict {
             Verdict::Accepted => AckUpdate::Reached(1),
-            Verdict::Refused(code) => {
+            Verdict::Refused(nack) => {
                 warn!(
                     bot = self.bot.name(),
                     msgid = ack.id.as_str(),
-                    code,
+                    code = nack.code(),
                     "WhatsApp refused a message"
                 );
-                if code == NO_SUCH_ACCOUNT {
+                if nack == Nack::NoSuchAccount {
+                    // The stored lookup result of the number is wrong.
                     self.number_gone(&ack.id).await;
                 }
-                AckUpdate::Failed(format!("nack: {code}"))
+                AckUpdate::Failed(MessageFailure::nack(nack))
             }
         };
         let id = ack.id.as_str().to_owned();

@@ -251,6 +251,7 @@ impl Files {
         link.download(handle, &path).await.map_err(|error| {
             warn!(bot_id, media = id, %error, "file could not be downloaded");
             match error {
+                LinkError::Denied { code, text } => NoFile::Gone(format!("{code} {text}")),
                 LinkError::Refused(words) => NoFile::Gone(words),
                 LinkError::Offline => NoFile::NotNow("the bot is not connected".to_owned()),
                 LinkError::TimedOut => NoFile::NotNow("WhatsApp did not answer in time".to_owned()),

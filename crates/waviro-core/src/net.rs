@@ -28,6 +28,7 @@ pub use fetch::{FetchError, Fetched};
 pub use guard::{Guard, Lookup, Refused};
 
 use waviro_store::clock::{Clock, Millis};
+use waviro_store::{AttemptCause, AttemptFailure};
 
 use crate::config::{self, AllowedNetwork};
 use guard::Pass;
@@ -126,6 +127,20 @@ pub enum NetError {
     /// The client could not be created; the text gives the reason.
     #[error("no HTTP client: {0}")]
     NoClient(String),
+}
+
+impl NetError {
+    /// Returns the failure of an attempt, for the journal.
+    #[must_use]
+    pub fn failure(&self) -> AttemptFailure {
+        let cause = match self {
+            Self::Refused(_) => AttemptCause::Refused,
+            Self::Unreachable(_) => AttemptCause::Unreachable,
+            Self::TimedOut(_) => AttemptCause::TimedOut,
+            Self::NoClient(_) => AttemptCause::NoClient,
+        };
+        AttemptFailure::new(cause, self.to_string())
+    }
 }
 
 impl Net {

@@ -14,6 +14,7 @@ mod tests;
 use envelope::Entries;
 use url::Url;
 use waviro_link::{Contact, Location, MediaKind};
+use waviro_store::ReplyOutcome;
 
 /// The most items of one reply. More items are probably the result of a loop, and would flood the
 /// chat.
@@ -98,6 +99,20 @@ pub enum NoReply {
     /// The reply is a list without items.
     #[error("the reply is empty")]
     Empty,
+}
+
+impl NoReply {
+    /// Returns the outcome for the journal.
+    #[must_use]
+    pub fn outcome(&self) -> ReplyOutcome {
+        match self {
+            Self::Blank | Self::Empty => ReplyOutcome::Empty,
+            Self::NotJson | Self::UnescapedQuote { .. } | Self::NoEnvelope => {
+                ReplyOutcome::Unreadable
+            }
+            Self::Unsuccessful { .. } => ReplyOutcome::Unsuccessful,
+        }
+    }
 }
 
 /// Parses the body of a 2xx response.

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 use crate::{
     Call, Chat, Connector, Evidence, Group, GroupChange, Identity, Inbound, Link, LinkError,
-    Listener, MediaHandle, MessageId, Number, Outgoing, Receipt, ReceiptLevel, Sender, ServerAck,
-    Status, UnlinkedCause, Verdict,
+    Listener, MediaHandle, MessageId, Nack, Number, Outgoing, Receipt, ReceiptLevel, Sender,
+    ServerAck, Status, UnlinkedCause, Verdict,
 };
 
 /// Opens [`FakeLink`]s and stores them by bot id, so that a test can control each link.
@@ -222,7 +222,7 @@ impl FakeLink {
         self.listener
             .server_ack(ServerAck {
                 id: id.clone(),
-                verdict: Verdict::Refused(code.to_owned()),
+                verdict: Verdict::Refused(Nack::parse(code)),
             })
             .await;
     }

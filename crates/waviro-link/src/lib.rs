@@ -21,6 +21,7 @@ pub mod dial;
 pub mod fake;
 pub mod inbound;
 pub mod message;
+pub mod nack;
 pub mod status;
 pub mod whatsapp;
 
@@ -41,6 +42,7 @@ pub use message::{
     Chat, Group, GroupId, MessageId, Number, Outgoing, Receipt, ReceiptLevel, Sender, ServerAck,
     Verdict,
 };
+pub use nack::Nack;
 pub use status::{Evidence, Identity, QrCode, Status, UnlinkedCause};
 
 /// Opens links. A process has one connector; its links share the store, the HTTP client and TLS.
@@ -102,7 +104,7 @@ pub trait Link: Send + Sync {
     ///
     /// # Errors
     /// After [`LinkError::Offline`], [`LinkError::TimedOut`] and [`LinkError::Failed`] the caller
-    /// may retry with the same id. [`LinkError::Refused`] is final.
+    /// may retry with the same id. [`LinkError::Denied`] and [`LinkError::Refused`] are final.
     async fn send(&self, message: &Outgoing, again: bool) -> Result<(), LinkError>;
 
     /// Asks WhatsApp if a number is registered. Each call is one round trip to WhatsApp, so callers
@@ -234,7 +236,15 @@ pub enum LinkError {
     /// use the same id. The text is for logs, in English.
     #[error("failed: {0}")]
     Failed(String),
-    /// WhatsApp or the client library refused for good. The text is for logs, in English.
+    /// WhatsApp answered a query with a final error, for example because the group is gone.
+    #[error("refused: {code} {text}")]
+    Denied {
+        /// WhatsApp's error code.
+        code: u16,
+        /// WhatsApp's text.
+        text: String,
+    },
+    /// The client library or the gateway refused for good. The text is for logs, in English.
     #[error("refused: {0}")]
     Refused(String),
     /// The link store failed.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::content::Content;
+use crate::nack::Nack;
 
 /// A phone number: country code first, digits only, 7 to 15 of them (ITU E.164 allows at most 15).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,8 +71,8 @@ pub struct ServerAck {
 pub enum Verdict {
     /// The server has stored the message.
     Accepted,
-    /// The server will not deliver the message. The code is WhatsApp's own (`463`, `479` …).
-    Refused(String),
+    /// The server will not deliver the message.
+    Refused(Nack),
 }
 
 /// A receipt of one recipient for messages of the bot.

@@ -13,7 +13,7 @@ use waviro_link::MessageId;
 
 use super::deliveries::{self, Due, NewCallback, Work};
 use super::events::Audience;
-use super::messages::{message_id, narrow};
+use super::messages::{MessageFailure, message_id, narrow};
 use super::writer::{Command, Counters};
 use super::{Committed, Store, StoreError, sql};
 use crate::clock::Millis;
@@ -36,8 +36,8 @@ pub enum AckUpdate {
     },
     /// As [`Self::Reached`], but a message to a group rises too.
     ReachedSomebody(i8),
-    /// The message failed, with the cause. Changes nothing unless the ack is 0.
-    Failed(String),
+    /// The message failed. Changes nothing unless the ack is 0.
+    Failed(MessageFailure),
     /// A receipt. Changes nothing unless the sender is a recipient of the message.
     Receipt {
         /// The sender and the chat of the receipt.
@@ -110,7 +110,7 @@ struct AckState {
     notify_url: Option<String>,
     before: i8,
     ack: i8,
-    cause: Option<String>,
+    failure: Option<MessageFailure>,
 }
 
 impl Store {
@@ -143,7 +143,7 @@ impl Store {
         receiver.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Fails up to `limit` queued messages of a bot with `cause`: the messages with a
+    /// Fails up to `limit` queued messages of a bot with `failure`: the messages with a
     /// [`super::Queued::seq`] of at most `up_to`. Returns the number of failed messages. A number
     /// below `limit` means that none is left.
     ///
@@ -153,7 +153,7 @@ impl Store {
         &self,
         bot_id: i32,
         up_to: i64,
-        cause: String,
+        failure: MessageFailure,
         limit: usize,
         now: Millis,
         feeds: &CommitFeeds,
@@ -171,7 +171,7 @@ impl Store {
         for row in rows {
             updates.push((
                 message_id(row.try_get(0)?)?,
-                AckUpdate::Failed(cause.clone()),
+                AckUpdate::Failed(failure.clone()),
             ));
         }
         let count = updates.len();
@@ -182,7 +182,7 @@ impl Store {
     }
 }
 
-/// Applies the updates of one transaction: one query, one update for each new ack and cause, then
+/// Applies the updates of one transaction: one query, one update for each new ack and failure, then
 /// the callbacks and the events.
 pub(super) async fn apply(
     commands: &mut [ApplyAcks],
@@ -278,7 +278,7 @@ async fn read(
                 notify_url: row.try_get(4)?,
                 before: ack,
                 ack,
-                cause: None,
+                failure: None,
             };
             states.insert(message_id(row.try_get(0)?)?, state);
         }
@@ -292,28 +292,33 @@ async fn write(
     now: Millis,
     connection: &mut AnyConnection,
 ) -> Result<(), StoreError> {
-    // The groups are by ack and cause. A queue that fails as a whole has one cause, so one group.
-    let mut groups: BTreeMap<(i8, Option<&str>), Vec<&MessageId>> = BTreeMap::new();
+    // The groups are by ack and failure. A queue that fails as a whole has one failure, so one
+    // group.
+    let mut groups: BTreeMap<(i8, Option<&MessageFailure>), Vec<&MessageId>> = BTreeMap::new();
     for id in owner.keys() {
         if let Some(state) = states.get(id) {
-            let key = (state.ack, state.cause.as_deref());
+            let key = (state.ack, state.failure.as_ref());
             groups.entry(key).or_default().push(id);
         }
     }
-    for ((ack, cause), ids) in groups {
+    for ((ack, failure), ids) in groups {
         for list in sql::lists(&ids) {
             let time = match ack {
-                2 => ", delivered_at = $3",
-                3 => ", read_at = $3",
+                2 => ", delivered_at = $5",
+                3 => ", read_at = $5",
                 _ => "",
             };
             let text = format!(
-                "UPDATE messages SET ack = $1, cause = $2, settled_at = COALESCE(settled_at, $3){time} WHERE id IN ({})",
-                sql::parameters(list.len(), 4)
+                "UPDATE messages SET ack = $1, cause = $2, cause_code = $3, whatsapp_code = $4, \
+                 settled_at = COALESCE(settled_at, $5){time} WHERE id IN ({})",
+                sql::parameters(list.len(), 6)
             );
+            let whatsapp_code = failure.and_then(|failure| failure.cause.whatsapp_code());
             let mut query = sqlx::query(AssertSqlSafe(text))
                 .bind(i64::from(ack))
-                .bind(cause.map(str::to_owned))
+                .bind(failure.map(|failure| failure.text.clone()))
+                .bind(failure.map(|failure| failure.cause.code()))
+                .bind(whatsapp_code.map(i64::from))
                 .bind(now);
             for id in list {
                 query = query.bind(id.as_str().to_owned());
@@ -347,11 +352,11 @@ impl AckState {
                 }
                 rises
             }
-            AckUpdate::Failed(cause) => {
+            AckUpdate::Failed(failure) => {
                 let ends = self.ack == 0;
                 if ends {
                     self.ack = -1;
-                    self.cause = Some(cause.clone());
+                    self.failure = Some(failure.clone());
                 }
                 ends
             }

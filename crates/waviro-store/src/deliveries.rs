@@ -6,10 +6,12 @@
 
 mod callbacks;
 mod claim;
+mod failure;
 mod list;
 mod log;
 mod posted;
 mod replay;
+mod reply_note;
 mod settle;
 mod waiting;
 mod webhooks;
@@ -19,10 +21,12 @@ use waviro_link::{Chat, MessageId};
 
 use crate::clock::Millis;
 
+pub use failure::{AttemptCause, AttemptFailure};
 pub use list::DeliveryAfter;
 pub use log::{AttemptRow, DeliveryFilter, DeliveryKind, DeliveryRow};
 pub use posted::Lost;
 pub use replay::{Replay, Replayed, Replaying};
+pub use reply_note::{ReplyNote, ReplyOutcome};
 pub use settle::EndpointFailure;
 pub use webhooks::{Hook, Webhook, WebhookAnswer};
 
@@ -118,8 +122,8 @@ pub struct Attempt {
     pub address: Option<String>,
     /// The beginning of the response body.
     pub answer: String,
-    /// The reason of a failure; `None` for a success.
-    pub cause: Option<String>,
+    /// The failure; `None` for a success.
+    pub failure: Option<AttemptFailure>,
 }
 
 /// Returns the endpoint of a URL, `scheme://host:port`. All deliveries to the endpoint share a
@@ -151,6 +155,24 @@ impl Work {
             Self::Webhook { .. } => "webhook",
             Self::Event => "event",
         }
+    }
+}
+
+impl Attempt {
+    /// The column `cause`, and `last_error` of a delivery.
+    pub(super) fn text(&self) -> Option<String> {
+        self.failure.as_ref().map(|failure| failure.text.clone())
+    }
+
+    /// The column `cause_code`, and `last_error_code` of a delivery.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        self.failure.as_ref().map(|failure| failure.cause.code())
+    }
+
+    /// The column `last_status` of a delivery.
+    fn failed_status(&self) -> Option<i64> {
+        let status = self.failure.as_ref()?.cause.status();
+        status.map(i64::from)
     }
 }
 

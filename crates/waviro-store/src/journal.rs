@@ -25,8 +25,8 @@ pub(super) async fn insert(
 ) -> Result<(), StoreError> {
     for rows in sql::cut(tried) {
         let text = format!(
-            "INSERT INTO attempts (id, delivery, at, stage, url, status, duration_ms, address, answer, cause) VALUES {}",
-            sql::tuples(rows.len(), 10)
+            "INSERT INTO attempts (id, delivery, at, stage, url, status, duration_ms, address, answer, cause, cause_code) VALUES {}",
+            sql::tuples(rows.len(), 11)
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
         for Tried {
@@ -46,7 +46,8 @@ pub(super) async fn insert(
                 .bind(attempt.took_ms)
                 .bind(attempt.address.clone())
                 .bind(beginning(&attempt.answer).to_owned())
-                .bind(attempt.cause.clone());
+                .bind(attempt.text())
+                .bind(attempt.code());
         }
         query.execute(&mut *connection).await?;
     }

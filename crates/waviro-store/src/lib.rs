@@ -55,9 +55,9 @@ pub use bots::{AddBot, BotRow, PreviousKey, Renaming, SetKey};
 pub use counts::Counts;
 pub use database_at::DatabaseAt;
 pub use deliveries::{
-    Attempt, AttemptRow, Callback, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
-    DeliveryRow, Due, EndpointFailure, Hook, Lost, Replay, Replayed, Replaying, Webhook,
-    WebhookAnswer, Work, endpoint_of,
+    Attempt, AttemptCause, AttemptFailure, AttemptRow, Callback, DeliveryAfter, DeliveryFilter,
+    DeliveryKind, DeliveryOutcome, DeliveryRow, Due, EndpointFailure, Hook, Lost, Replay, Replayed,
+    Replaying, ReplyNote, ReplyOutcome, Webhook, WebhookAnswer, Work, endpoint_of,
 };
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
@@ -68,7 +68,9 @@ pub use inbound::{
 };
 pub use journal::beginning;
 pub use log::{InboundAfter, InboundRow, LogFilter, SentAfter, SentRow, words};
-pub use messages::{Accepting, Committed, MessageRow, NewMessageRow, Queued, Repeats};
+pub use messages::{
+    Accepting, Committed, MessageCause, MessageFailure, MessageRow, NewMessageRow, Queued, Repeats,
+};
 pub use retention::{RetentionLimits, Sweep, Swept};
 pub use rules::{AddRule, MAX_RULES, NewRule, RuleChange, RuleRow};
 pub use search::Found;

@@ -1,5 +1,6 @@
 //! Messages to send: accepting with the duplicate rule, and reading back.
 
+mod failure;
 mod insert;
 
 use sha2::{Digest, Sha256};
@@ -15,6 +16,7 @@ use super::writer::Command;
 use super::{KeepingAnswer, KeptAnswer, Store, StoreError};
 use crate::clock::Millis;
 
+pub use failure::{MessageCause, MessageFailure};
 pub(super) use insert::{Insertion, apply, apply_with_key, insert};
 
 /// A message to be accepted.
@@ -87,8 +89,8 @@ pub struct MessageRow {
     pub chat: String,
     /// The ack, -1 to 3.
     pub ack: i8,
-    /// The cause of a failure.
-    pub cause: Option<String>,
+    /// The cause, if the message failed.
+    pub failure: Option<MessageFailure>,
     pub accepted_at: Millis,
 }
 
@@ -251,18 +253,19 @@ impl Store {
 
     /// Returns a message; `None` if the id is unknown.
     pub async fn message(&self, id: &MessageId) -> Result<Option<MessageRow>, StoreError> {
-        let row =
-            sqlx::query("SELECT bot, chat, ack, cause, accepted_at FROM messages WHERE id = $1")
-                .bind(id.as_str().to_owned())
-                .fetch_optional(&self.reads)
-                .await?;
+        let row = sqlx::query(
+            "SELECT bot, chat, ack, accepted_at, cause, cause_code, whatsapp_code FROM messages WHERE id = $1",
+        )
+        .bind(id.as_str().to_owned())
+        .fetch_optional(&self.reads)
+        .await?;
         row.map(|row| {
             Ok(MessageRow {
                 bot_id: narrow(row.try_get(0)?)?,
                 chat: row.try_get(1)?,
                 ack: narrow(row.try_get(2)?)?,
-                cause: row.try_get(3)?,
-                accepted_at: row.try_get(4)?,
+                accepted_at: row.try_get(3)?,
+                failure: MessageFailure::read(&row, 4)?,
             })
         })
         .transpose()

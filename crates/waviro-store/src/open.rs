@@ -56,6 +56,7 @@ const SCHEMA: &[(i64, &str, &str)] = &[
     (16, "lists", include_str!("../migrations/0016_lists.sql")),
     (18, "queues", include_str!("../migrations/0018_queues.sql")),
     (30, "claims", include_str!("../migrations/0030_claims.sql")),
+    (31, "causes", include_str!("../migrations/0031_causes.sql")),
 ];
 
 /// The settings of each SQLite connection. With WAL and FULL, a commit costs one fsync of the log

@@ -17,6 +17,7 @@ pub mod responses;
 pub mod timestamp;
 
 pub(crate) mod bots;
+pub(crate) mod causes;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
 mod events;

@@ -4,9 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use waviro_link::{DialFailure, Identity, Link, LinkError, Listener, OfflineCause, QrCode, Status};
+use waviro_link::{
+    DialFailure, Identity, Link, LinkError, Listener, OfflineCause, QrCode, Status, UnlinkedCause,
+};
 use waviro_store::clock::{Clock, Millis};
-use waviro_store::{BotRow, Committed};
+use waviro_store::{BotRow, Committed, MessageFailure};
 
 use super::groups::Groups;
 use super::settings::Settings;
@@ -47,8 +49,8 @@ pub struct LinkHistory {
     pub epoch: u64,
     /// The device is ended now.
     pub ended: bool,
-    /// The cause of the last end.
-    pub end_cause: String,
+    /// The failure of the messages accepted before the last end; `None` before the first end.
+    pub end_failure: Option<MessageFailure>,
     /// The last message accepted before the last end ([`waviro_store::Queued::seq`]).
     pub end_seq: i64,
     /// The bot was removed. The lane ends after its queue has ended.
@@ -242,7 +244,7 @@ impl Bot {
                 }
                 history.up = false;
                 if has_ended(status) && !history.ended {
-                    history.end(cause(status), last_seq);
+                    history.end(failure(status), last_seq);
                 }
             }
             *history != before
@@ -254,7 +256,7 @@ impl Bot {
         self.history.send_modify(|history| {
             history.last_up = now;
             history.retired = true;
-            history.end("bot_removed".to_owned(), last_seq);
+            history.end(MessageFailure::bot_removed(), last_seq);
         });
     }
 
@@ -340,11 +342,11 @@ impl Bot {
 }
 
 impl LinkHistory {
-    fn end(&mut self, cause: String, last_seq: i64) {
+    fn end(&mut self, failure: MessageFailure, last_seq: i64) {
         self.up = false;
         self.ended = true;
         self.epoch += 1;
-        self.end_cause = cause;
+        self.end_failure = Some(failure);
         self.end_seq = last_seq;
     }
 }
@@ -364,13 +366,21 @@ fn has_ended(status: &Status) -> bool {
     }
 }
 
-/// Returns the cause of a -1: the word of the status, with WhatsApp's own reason if known.
-fn cause(status: &Status) -> String {
-    use waviro_link::UnlinkedCause;
+/// Returns the failure of the messages that a device with this status will never send.
+fn failure(status: &Status) -> MessageFailure {
     match status {
-        Status::Unlinked(UnlinkedCause::LoggedOut(reason)) => format!("logged_out: {reason}"),
-        Status::Banned { reason, .. } => format!("banned: {reason}"),
-        other => other.word().to_owned(),
+        Status::Unlinked(UnlinkedCause::LoggedOut(reason)) => MessageFailure::logged_out(reason),
+        Status::Banned { reason, .. } => MessageFailure::banned(reason),
+        Status::Unlinked(
+            UnlinkedCause::Never | UnlinkedCause::CodesUsedUp | UnlinkedCause::PairingFailed(_),
+        )
+        | Status::Linking { .. }
+        | Status::Unreachable(_)
+        | Status::Online
+        | Status::Reconnecting { .. }
+        | Status::Replaced
+        | Status::PasskeyAsked
+        | Status::ClientOutdated => MessageFailure::not_linked(status.word()),
     }
 }
 

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 use waviro_link::Chat;
 use waviro_store::clock::{Clock, millis};
-use waviro_store::{Due, EndpointFailure, Store};
+use waviro_store::{AttemptFailure, Due, EndpointFailure, Store};
 
 use capacity::{Capacity, queue_limit};
 use delivery::Delivery;
@@ -78,7 +78,7 @@ enum Report {
         endpoint: String,
         bot: i32,
         failing: bool,
-        result: Option<Result<(), String>>,
+        result: Option<Result<(), AttemptFailure>>,
     },
     /// The outcome of the delivery is durable.
     Over {
@@ -212,7 +212,7 @@ impl DeliveryEngine {
         name: &str,
         bot: i32,
         failing: bool,
-        result: Option<Result<(), String>>,
+        result: Option<Result<(), AttemptFailure>>,
     ) {
         if let Some(endpoint) = self.endpoints.get_mut(name) {
             endpoint.answered(bot, failing);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use waviro_store::AttemptFailure;
+
 use crate::net::{Answer, NetError};
 
 /// The waits before the second, third … attempt. The first attempt starts at once; the thirteenth
@@ -38,7 +40,7 @@ pub enum Decision {
         /// How long to wait.
         after: Duration,
         /// The error, without URL or body.
-        error: String,
+        error: AttemptFailure,
         /// The endpoint asked for the wait or is overloaded. The wait is kept even if the endpoint
         /// works again earlier.
         held: bool,
@@ -46,7 +48,7 @@ pub enum Decision {
     /// The last attempt of the table failed.
     GiveUp {
         /// The error of the last attempt.
-        error: String,
+        error: AttemptFailure,
     },
     /// The endpoint answered 410: no further attempt follows.
     Gone,
@@ -62,17 +64,35 @@ pub fn decide(answer: &Result<Answer, NetError>, failed: u32, spread: f64) -> De
         Ok(answer) => {
             let strained = matches!(answer.status, 429 | 502 | 504);
             (
-                format!("status {}", answer.status),
+                AttemptFailure::status(answer.status),
                 strained,
                 answer.retry_after,
             )
         }
         Err(error) => (
-            error.to_string(),
+            error.failure(),
             matches!(error, NetError::TimedOut(_)),
             None,
         ),
     };
+    schedule(error, (strained, retry_after), failed, spread)
+}
+
+/// Decides after the URL of the answer, to which an endpoint redirected, answered 410. Such a 410
+/// does not apply to the rule's own URL.
+#[must_use]
+pub fn answer_gone(failed: u32, spread: f64) -> Decision {
+    schedule(AttemptFailure::answer_gone(), (false, None), failed, spread)
+}
+
+/// Schedules the retry after `error`. A strained endpoint gets a longer wait; `retry_after` is
+/// the wait requested by the endpoint.
+fn schedule(
+    error: AttemptFailure,
+    (strained, retry_after): (bool, Option<Duration>),
+    failed: u32,
+    spread: f64,
+) -> Decision {
     let Some(wait) = wait(failed, spread) else {
         return Decision::GiveUp { error };
     };
@@ -107,6 +127,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
     use waviro_link::MessageId;
+    use waviro_store::AttemptCause;
 
     use super::*;
 
@@ -165,6 +186,15 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    #[test]
+    fn an_answer_gone_behind_a_redirect_is_retried_and_is_not_the_410_of_the_endpoint() {
+        assert!(matches!(
+            answer_gone(0, 0.0),
+            Decision::Retry { error, held: false, .. } if error.cause == AttemptCause::AnswerGone
+        ));
+        assert!(matches!(answer_gone(12, 0.0), Decision::GiveUp { .. }));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use waviro_link::{Chat, Content, Link, LinkError, MessageId, Outgoing, Status};
 use waviro_store::clock::{Clock, Millis, millis};
-use waviro_store::{CommitFeeds, Committed, Queued, Store, StoreError};
+use waviro_store::{CommitFeeds, Committed, MessageFailure, Queued, Store, StoreError};
 
 use crate::bots::{Bot, LinkHistory, Pacing, Settings};
 use crate::outbox::Outbox;
@@ -214,7 +214,9 @@ impl Lane {
             self.window.drop_up_to(history.end_seq);
             self.backlog.seen(history.end_seq);
             self.backlog.grow();
-            self.end_queue(history.end_seq, history.end_cause.clone());
+            let failure = history.end_failure.clone();
+            let failure = failure.unwrap_or_else(MessageFailure::link_ended);
+            self.end_queue(history.end_seq, failure);
         }
         if history.connection > self.connection {
             self.connection = history.connection;
@@ -289,7 +291,7 @@ impl Lane {
         let before = now - millis(EXPIRES);
         if self.window.oldest().is_some_and(|at| at <= before) {
             let expired = self.window.older_than(before);
-            self.fail(expired, "expired: not sent within 24 hours");
+            self.fail(expired, MessageFailure::expired());
         }
     }
 
@@ -359,23 +361,23 @@ impl Lane {
     }
 
     /// Ends messages with -1.
-    fn fail(&mut self, ids: Vec<MessageId>, cause: &str) {
+    fn fail(&mut self, ids: Vec<MessageId>, failure: MessageFailure) {
         for id in &ids {
             self.window.settle(id);
         }
-        let (failures, cause) = (self.failures.clone(), cause.to_owned());
+        let failures = self.failures.clone();
         self.work.push(Box::pin(async move {
-            failures.fail(ids, cause).await;
+            failures.fail(ids, failure).await;
             Outcome::Done
         }));
     }
 
     /// Ends all messages accepted before the device ended.
-    fn end_queue(&mut self, up_to: i64, cause: String) {
+    fn end_queue(&mut self, up_to: i64, failure: MessageFailure) {
         self.ending = true;
         let failures = self.failures.clone();
         self.work.push(Box::pin(async move {
-            let result = failures.end_queue(up_to, cause).await;
+            let result = failures.end_queue(up_to, failure).await;
             Outcome::Ended { up_to, result }
         }));
     }
@@ -392,7 +394,7 @@ impl Lane {
                 // The message was accepted while the device was ending, after the end of the queue
                 // was determined. The next linked device must not send the message.
                 self.backlog.seen(queued.seq);
-                self.fail(vec![queued.message.id], "link_ended");
+                self.fail(vec![queued.message.id], MessageFailure::link_ended());
             }
             Committed::Accepted(queued)
                 if self.backlog.is_empty() && self.window.len() < WINDOW =>
@@ -469,24 +471,15 @@ impl Lane {
                 self.hold_until = now + millis(STORE_REST);
                 self.window.rest(seq, chat, now);
             }
-            Err(LinkError::Refused(reason)) => {
-                warn!(
-                    bot = self.bot.name(),
-                    msgid = id.as_str(),
-                    reason,
-                    "message refused"
-                );
+            Err(LinkError::Denied { code, text }) => {
                 self.window.wrote(seq, chat, written);
-                if let Chat::Person(number) = chat {
-                    let (outbox, number) = (self.outbox.clone(), number.clone());
-                    self.work.push(Box::pin(async move {
-                        outbox.number_gone(&number).await;
-                        Outcome::Done
-                    }));
-                }
-                self.fail(vec![id], &format!("refused: {reason}"));
+                self.refused(id, chat, MessageFailure::refused(code, &text));
             }
-            Err(reason) => {
+            Err(LinkError::Refused(reason)) => {
+                self.window.wrote(seq, chat, written);
+                self.refused(id, chat, MessageFailure::unsendable(&reason));
+            }
+            Err(reason @ (LinkError::TimedOut | LinkError::Failed(_) | LinkError::Store(_))) => {
                 warn!(bot = self.bot.name(), msgid = id.as_str(), %reason, "message not sent to WhatsApp; retry scheduled");
                 if matches!(reason, LinkError::TimedOut) {
                     self.acks.write_timed_out();
@@ -527,6 +520,25 @@ impl Lane {
                 self.store_rest_until = self.clock.steady() + millis(STORE_REST);
             }
         }
+    }
+
+    /// Ends a refused message. A refused number may be gone, so its stored lookup is forgotten.
+    fn refused(&mut self, id: MessageId, chat: &Chat, failure: MessageFailure) {
+        warn!(
+            bot = self.bot.name(),
+            msgid = id.as_str(),
+            code = failure.cause.code(),
+            reason = failure.text,
+            "message refused"
+        );
+        if let Chat::Person(number) = chat {
+            let (outbox, number) = (self.outbox.clone(), number.clone());
+            self.work.push(Box::pin(async move {
+                outbox.number_gone(&number).await;
+                Outcome::Done
+            }));
+        }
+        self.fail(vec![id], failure);
     }
 
     /// Returns the next time at which work may be due.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use waviro_fault::Bug;
 use waviro_link::{Chat, Content, MediaKind, Outgoing};
-use waviro_store::{NewMessageRow, StoreError};
+use waviro_store::{NewMessageRow, ReplyNote, ReplyOutcome, StoreError};
 
 use super::Outbox;
 use super::media::{MediaUse, NotTaken, Unclaimed, Wanted};
@@ -26,15 +26,15 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 pub enum Composed {
     /// The messages to send.
     Messages(Composition),
-    /// No message; the text gives the reason.
-    Nothing(String),
+    /// No message, for this reason.
+    Nothing(ReplyNote),
 }
 
 /// The messages of an answer, with their files in the spool.
 #[derive(Debug, Clone)]
 pub struct Composition {
     rows: Vec<NewMessageRow>,
-    note: String,
+    note: ReplyNote,
     /// The files of the messages. Holding the files keeps the sweep away: the first file may be
     /// much older than the last.
     files: Vec<Unclaimed>,
@@ -57,14 +57,13 @@ impl Outbox {
         let (epoch, ended) = {
             let history = bot.history();
             let history = history.borrow();
-            (
-                history.epoch,
-                history.ended.then(|| history.end_cause.clone()),
-            )
+            let failure = history.end_failure.clone();
+            (history.epoch, failure.filter(|_| history.ended))
         };
-        if let Some(cause) = ended {
-            return Ok(Composed::Nothing(format!(
-                "the bot is not linked ({cause})"
+        if let Some(failure) = ended {
+            return Ok(Composed::Nothing(ReplyNote::nothing_sent(
+                ReplyOutcome::NotLinked,
+                format!("the bot is not linked ({failure})"),
             )));
         }
         let skipped = parsed.skipped.iter();
@@ -89,16 +88,12 @@ impl Outbox {
             }));
         }
         if outgoing.is_empty() {
-            return Ok(Composed::Nothing(left_out.join("; ")));
+            let why = left_out.join("; ");
+            let note = ReplyNote::nothing_sent(ReplyOutcome::AllLeftOut, why);
+            return Ok(Composed::Nothing(note));
         }
         let (count, now) = (outgoing.len(), self.0.clock.now());
-        let mut note = format!("sent {count} messages");
-        if !left_out.is_empty() {
-            note = format!("{note}; left out: {}", left_out.join("; "));
-        }
-        if parsed.tolerant {
-            note.push_str("; the answer is not strict JSON and was read all the same");
-        }
+        let note = ReplyNote::sent(count, &left_out, parsed.tolerant);
         let rows = outgoing
             .into_iter()
             .map(|message| NewMessageRow::new(bot.id(), message, None, now, epoch));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use waviro_core::outbox::Refusal;
 use waviro_link::fake::FakeConnector;
 use waviro_link::{LinkError, OfflineCause, Status, UnlinkedCause};
+use waviro_store::MessageCause;
 use waviro_testing::engine::{TestEngine, message, until};
 use waviro_testing::samples::{OWN, number};
 
@@ -232,7 +233,9 @@ async fn a_refusal_by_the_link_ends_the_message_with_its_cause() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(row.cause.as_deref(), Some("refused: no such thing"));
+    let failure = row.failure.unwrap();
+    assert_eq!(failure.text, "refused: no such thing");
+    assert_eq!(failure.cause, MessageCause::Unsendable);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use waviro_link::fake::FakeConnector;
 use waviro_link::{Identity, LinkError, OfflineCause, ReceiptLevel, Status, UnlinkedCause};
+use waviro_store::MessageFailure;
 use waviro_testing::engine::{Receiver, TestEngine, endpoint, until};
 use waviro_testing::samples::{OWN, number};
 
@@ -189,7 +190,7 @@ async fn a_message_that_cannot_be_sent_for_a_day_expires() {
         .await
         .unwrap()
         .unwrap();
-    assert!(row.cause.unwrap().starts_with("expired"));
+    assert_eq!(row.failure, Some(MessageFailure::expired()));
 }
 
 #[tokio::test]

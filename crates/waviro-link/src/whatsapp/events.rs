@@ -25,7 +25,7 @@ use super::identity::{LOOKUP_WITHIN, is_own, names};
 use super::inbound::inbound;
 use super::{connect, device};
 use crate::{
-    MessageId, OfflineCause, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status,
+    MessageId, Nack, OfflineCause, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status,
     UnlinkedCause, Verdict,
 };
 
@@ -157,7 +157,7 @@ impl DeviceEventHandler {
         let Ok(id) = ack.id.parse() else { return };
         let verdict = match &ack.error {
             None => Verdict::Accepted,
-            Some(code) => Verdict::Refused(code.clone()),
+            Some(code) => Verdict::Refused(Nack::parse(code)),
         };
         let listener = Arc::clone(&self.shared.listener);
         device::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });

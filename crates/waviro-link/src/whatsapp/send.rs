@@ -115,7 +115,7 @@ fn link_error(error: SendError) -> LinkError {
         SendError::Iq(IqError::ServerError { code, text, .. })
             if matches!(code, 403 | 404 | 406 | 410) =>
         {
-            LinkError::Refused(format!("{code} {text}"))
+            LinkError::Denied { code, text }
         }
         SendError::Iq(error) => iq_error(error),
         SendError::InvalidRequest(reason) => LinkError::Refused(reason),

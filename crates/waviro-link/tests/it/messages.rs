@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use wa_sim::InboxMessage;
-use waviro_link::{Chat, Connector, InboundKind, Listener, ReceiptLevel, Sender, Verdict};
+use waviro_link::{Chat, Connector, InboundKind, Listener, Nack, ReceiptLevel, Sender, Verdict};
 
 use crate::{CUSTOMER, OWNER, PATIENCE, World};
 
@@ -38,7 +38,7 @@ async fn a_refusal_of_the_server_carries_its_code() {
     let world = World::linked().await;
     world.sim.faults().nack_next(1, 463);
     world.send("3EB00000000000000002", "halo").await;
-    let refused = Verdict::Refused("463".to_owned());
+    let refused = Verdict::Refused(Nack::FirstMessage);
     assert_eq!(verdict(&world, "3EB00000000000000002").await, refused);
 }
 

@@ -60,11 +60,12 @@ pub(super) async fn write(
         } else {
             state.before + 1..=state.ack
         };
+        let cause = state.failure.as_ref().map(|failure| failure.text.as_str());
         events.extend(levels.map(|ack| {
             let data = MessageAckData {
                 id: id.as_str(),
                 ack: ack.into(),
-                cause: state.cause.as_deref().filter(|_| ack < 0),
+                cause: cause.filter(|_| ack < 0),
                 to: &state.chat,
                 member: None,
             };

@@ -7,7 +7,10 @@ use super::super::messages::narrow;
 use super::super::search::Found;
 use super::super::{Store, StoreError};
 use super::list::{DeliveryAfter, DeliveryList};
-use super::{Attempt, DeliveryOutcome, EVENT, EndpointFailure, KEYWORD, NOTIFY_ACK, PARKED};
+use super::{
+    Attempt, AttemptFailure, DeliveryOutcome, EVENT, EndpointFailure, KEYWORD, NOTIFY_ACK, PARKED,
+    ReplyNote,
+};
 use crate::clock::Millis;
 
 /// The maximum number of attempts returned for a delivery. The latest attempts are returned: a full
@@ -69,13 +72,13 @@ pub struct DeliveryRow {
     /// The delivery is leased to the running gateway.
     pub under_way: bool,
     /// The error of the last failed attempt.
-    pub last_error: Option<String>,
+    pub last_error: Option<AttemptFailure>,
     /// The given-up stages of a callback, as `1,2`.
     pub lost: Option<String>,
     /// The final state; `None` for a delivery not yet ended.
     pub outcome: Option<DeliveryOutcome>,
-    /// The result of the webhook reply, as text.
-    pub note: Option<String>,
+    /// The outcome of the webhook reply.
+    pub note: Option<ReplyNote>,
     /// The time when the messages of the webhook reply were queued.
     pub replied_at: Option<Millis>,
     pub ended_at: Option<Millis>,
@@ -97,7 +100,8 @@ pub struct AttemptRow {
 }
 
 pub(super) const COLUMNS: &str = "d.id, d.kind, d.bot, d.subject, d.chat, d.source, d.webhook_id, d.url, d.body, d.attempts, d.run_at, d.leased, \
-     d.last_error, d.lost, d.fate, d.note, d.replied_at, d.ended_at, d.replays, d.replay_of, d.created_at, e.off_at";
+     d.last_error, d.lost, d.fate, d.note, d.replied_at, d.ended_at, d.replays, d.replay_of, d.created_at, e.off_at, \
+     d.last_error_code, d.last_status, d.note_code";
 
 /// The join for the columns of [`COLUMNS`] from the table of endpoints.
 pub(super) const ENDPOINT: &str = "LEFT JOIN endpoints e ON e.lane = d.lane";
@@ -138,7 +142,7 @@ impl Store {
     /// Returns the latest attempts of a delivery, at most 200, oldest first.
     pub async fn attempts(&self, delivery: i64) -> Result<Vec<AttemptRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT stage, at, url, status, duration_ms, address, answer, cause FROM attempts WHERE delivery = $1 \
+            "SELECT stage, at, url, status, duration_ms, address, answer, cause, cause_code FROM attempts WHERE delivery = $1 \
              ORDER BY id DESC LIMIT $2",
         )
         .bind(delivery)
@@ -156,7 +160,8 @@ impl Store {
                     took_ms: row.try_get(4)?,
                     address: row.try_get(5)?,
                     answer: row.try_get(6)?,
-                    cause: row.try_get(7)?,
+                    // The status of the attempt is the status of its failure.
+                    failure: AttemptFailure::read(row, [7, 8, 3])?,
                 },
             })
         });
@@ -167,18 +172,14 @@ impl Store {
     /// endpoint that has failed longest is first.
     pub async fn waiting_for(&self) -> Result<Vec<(EndpointFailure, i64)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY failing_since, lane LIMIT 1000",
+            "SELECT lane, failing_since, off_at, last_error, last_error_code, last_status FROM endpoints \
+             ORDER BY failing_since, lane LIMIT 1000",
         )
         .fetch_all(&self.reads)
         .await?;
         let waiting = self.waiting();
         let rows = rows.iter().map(|row| {
-            let failure = EndpointFailure {
-                endpoint: row.try_get(0)?,
-                failing_since: row.try_get(1)?,
-                last_error: row.try_get(2)?,
-                off_at: row.try_get(3)?,
-            };
+            let failure = EndpointFailure::read(row)?;
             let waits = waiting.open_in(&failure.endpoint);
             Ok((failure, waits))
         });
@@ -230,10 +231,10 @@ pub(super) fn delivery(row: &AnyRow) -> Result<DeliveryRow, StoreError> {
         failed: row.try_get(9)?,
         next_at: waits.then_some(run_at),
         under_way: leased != 0,
-        last_error: row.try_get(12)?,
+        last_error: AttemptFailure::read(row, [12, 22, 23])?,
         lost: row.try_get(13)?,
         outcome: outcome.as_deref().map(DeliveryOutcome::of).transpose()?,
-        note: row.try_get(15)?,
+        note: ReplyNote::read(row, [15, 24])?,
         replied_at: row.try_get(16)?,
         ended_at,
         replays: row.try_get(18)?,

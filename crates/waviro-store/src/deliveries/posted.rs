@@ -92,12 +92,14 @@ impl Store {
                 };
                 let updated = sqlx::query(
                     "UPDATE deliveries SET stage = $1, attempts = 0, run_at = $2, leased = 0, held = 0, last_error = $3, \
-                     lost = CASE WHEN lost IS NULL THEN $4 ELSE lost || ',' || $5 END, fate = $6, ended_at = $7 \
-                     WHERE id = $8 AND ended_at IS NULL RETURNING lane",
+                     last_error_code = $4, last_status = $5, lost = CASE WHEN lost IS NULL THEN $6 ELSE lost || ',' || $7 END, \
+                     fate = $8, ended_at = $9 WHERE id = $10 AND ended_at IS NULL RETURNING lane",
                 )
                 .bind(next)
                 .bind(now)
-                .bind(attempt.cause.clone())
+                .bind(attempt.text())
+                .bind(attempt.code())
+                .bind(attempt.failed_status())
                 .bind(stage.to_string())
                 .bind(stage.to_string())
                 .bind((!goes_on).then(|| outcome.word()))

@@ -208,8 +208,9 @@ async fn again(
         return Ok(Replaying::Due(new));
     }
     sqlx::query(
-        "UPDATE deliveries SET stage = $1, attempts = 0, run_at = $2, leased = 0, held = 0, answer = NULL, last_error = NULL, lost = NULL, \
-         fate = NULL, note = NULL, ended_at = NULL, replays = replays + 1, url = $3, lane = $4, \
+        "UPDATE deliveries SET stage = $1, attempts = 0, run_at = $2, leased = 0, held = 0, answer = NULL, \
+         last_error = NULL, last_error_code = NULL, last_status = NULL, lost = NULL, \
+         fate = NULL, note = NULL, note_code = NULL, ended_at = NULL, replays = replays + 1, url = $3, lane = $4, \
          replied_at = $5 WHERE id = $6",
     )
     .bind(stage)

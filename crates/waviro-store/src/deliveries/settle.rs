@@ -1,11 +1,12 @@
 //! Records the results of attempts at webhooks and events, and the state of whole endpoints.
 
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::super::journal::{self, Tried};
 use super::super::{Store, StoreError};
 use super::claim::{self, DUE};
-use super::{Attempt, DeliveryOutcome, Due, LEASE, Work, waiting};
+use super::{Attempt, AttemptFailure, DeliveryOutcome, Due, LEASE, ReplyNote, Work, waiting};
 use crate::clock::Millis;
 
 /// A failing endpoint.
@@ -16,7 +17,7 @@ pub struct EndpointFailure {
     /// The time of the first failure since the last success.
     pub failing_since: Millis,
     /// The error of the last recorded failure.
-    pub last_error: String,
+    pub last_error: AttemptFailure,
     /// The time when the endpoint was switched off; `None` while the endpoint is still called.
     pub off_at: Option<Millis>,
 }
@@ -39,14 +40,16 @@ impl Store {
             let attempt = attempt.clone();
             Box::pin(async move {
                 sqlx::query(
-                    "UPDATE deliveries SET stage = CASE WHEN kind = 'notify_ack' THEN $1 ELSE stage END, attempts = $2, run_at = $3, leased = 0, held = $4, last_error = $5 \
-                     WHERE id = $6",
+                    "UPDATE deliveries SET stage = CASE WHEN kind = 'notify_ack' THEN $1 ELSE stage END, attempts = $2, run_at = $3, leased = 0, held = $4, \
+                     last_error = $5, last_error_code = $6, last_status = $7 WHERE id = $8",
                 )
                 .bind(stage)
                 .bind(failed)
                 .bind(run_at)
                 .bind(i64::from(held))
-                .bind(attempt.cause.clone())
+                .bind(attempt.text())
+                .bind(attempt.code())
+                .bind(attempt.failed_status())
                 .bind(delivery)
                 .execute(&mut *connection)
                 .await?;
@@ -66,7 +69,7 @@ impl Store {
         &self,
         due: &Due,
         outcome: DeliveryOutcome,
-        note: Option<String>,
+        note: Option<ReplyNote>,
         attempt: Option<Attempt>,
         now: Millis,
     ) -> Result<Option<Due>, StoreError> {
@@ -74,7 +77,6 @@ impl Store {
         self.write("end", move |connection, counters| {
             let (note, attempt) = (note.clone(), attempt.clone());
             Box::pin(async move {
-                let error = attempt.as_ref().and_then(|attempt| attempt.cause.clone());
                 // The row may have been cancelled during the attempt.
                 let open = "SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL";
                 let open = sqlx::query(open).bind(delivery);
@@ -83,13 +85,18 @@ impl Store {
                     counters.waiting.open(&endpoint, -1);
                 }
                 sqlx::query(
-                    "UPDATE deliveries SET leased = 0, held = 0, fate = $1, note = COALESCE($2, note), ended_at = $3, \
-                     last_error = COALESCE($4, last_error) WHERE id = $5",
+                    "UPDATE deliveries SET leased = 0, held = 0, fate = $1, note = COALESCE($2, note), \
+                     note_code = COALESCE($3, note_code), ended_at = $4, last_error = COALESCE($5, last_error), \
+                     last_error_code = COALESCE($6, last_error_code), \
+                     last_status = CASE WHEN $6 IS NULL THEN last_status ELSE $7 END WHERE id = $8",
                 )
                 .bind(outcome.word())
-                .bind(note)
+                .bind(note.as_ref().map(|note| note.text.clone()))
+                .bind(note.as_ref().map(|note| note.outcome.code()))
                 .bind(now)
-                .bind(error)
+                .bind(attempt.as_ref().and_then(Attempt::text))
+                .bind(attempt.as_ref().and_then(Attempt::code))
+                .bind(attempt.as_ref().and_then(Attempt::failed_status))
                 .bind(delivery)
                 .execute(&mut *connection)
                 .await?;
@@ -108,20 +115,11 @@ impl Store {
     /// Returns the failing endpoints, including the endpoints switched off.
     pub async fn endpoint_failures(&self) -> Result<Vec<EndpointFailure>, StoreError> {
         let rows = sqlx::query(
-            "SELECT lane, failing_since, last_error, off_at FROM endpoints ORDER BY lane",
+            "SELECT lane, failing_since, off_at, last_error, last_error_code, last_status FROM endpoints ORDER BY lane",
         )
         .fetch_all(&self.reads)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(EndpointFailure {
-                    endpoint: row.try_get(0)?,
-                    failing_since: row.try_get(1)?,
-                    last_error: row.try_get(2)?,
-                    off_at: row.try_get(3)?,
-                })
-            })
-            .collect()
+        rows.iter().map(EndpointFailure::read).collect()
     }
 
     /// Stores a failing endpoint, or an endpoint that was switched off.
@@ -130,14 +128,18 @@ impl Store {
             let failure = failure.clone();
             Box::pin(async move {
                 sqlx::query(
-                    "INSERT INTO endpoints (lane, failing_since, last_error, off_at) VALUES ($1, $2, $3, $4) \
+                    "INSERT INTO endpoints (lane, failing_since, off_at, last_error, last_error_code, last_status) \
+                     VALUES ($1, $2, $3, $4, $5, $6) \
                      ON CONFLICT (lane) DO UPDATE SET failing_since = excluded.failing_since, \
-                     last_error = excluded.last_error, off_at = excluded.off_at",
+                     off_at = excluded.off_at, last_error = excluded.last_error, \
+                     last_error_code = excluded.last_error_code, last_status = excluded.last_status",
                 )
                 .bind(failure.endpoint)
                 .bind(failure.failing_since)
-                .bind(failure.last_error)
                 .bind(failure.off_at)
+                .bind(failure.last_error.text)
+                .bind(failure.last_error.cause.code())
+                .bind(failure.last_error.cause.status().map(i64::from))
                 .execute(connection)
                 .await?;
                 Ok(())
@@ -208,6 +210,20 @@ pub(super) async fn next_in_line(
         .fetch_one(connection)
         .await?;
     claim::due(&row).map(Some)
+}
+
+impl EndpointFailure {
+    /// Reads `lane, failing_since, off_at, last_error, last_error_code, last_status`.
+    pub(super) fn read(row: &AnyRow) -> Result<Self, StoreError> {
+        let last_error = AttemptFailure::read(row, [3, 4, 5])?;
+        Ok(Self {
+            endpoint: row.try_get(0)?,
+            failing_since: row.try_get(1)?,
+            off_at: row.try_get(2)?,
+            last_error: last_error
+                .ok_or_else(|| StoreError::Unreadable("an endpoint without an error".to_owned()))?,
+        })
+    }
 }
 
 impl Due {

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::super::writer::Counters;
 use super::super::{Store, StoreError, sql};
-use super::{EVENT, KEYWORD, PARKED, endpoint_of};
+use super::{EVENT, KEYWORD, PARKED, ReplyNote, endpoint_of};
 use crate::clock::Millis;
 
 /// The maximum number of rows in one transaction.
@@ -104,10 +104,10 @@ async fn follow(
     };
     let mut rows = open_for(kind, id, after, connection).await?;
     let to = endpoint_of(&source.url);
-    let note = match kind {
+    let note = ReplyNote::cancelled(match kind {
         KEYWORD => "the rule was deleted",
         _ => "the subscription was deleted",
-    };
+    });
     let mut ids = Vec::with_capacity(rows.len());
     for row in &rows {
         if source.deleted {
@@ -125,17 +125,20 @@ async fn follow(
     }
     for list in sql::lists(&ids) {
         let change = if source.deleted {
-            "ended_at = $1, fate = 'cancelled', note = $2"
+            "ended_at = $1, fate = 'cancelled', note = $2, note_code = $3"
         } else {
             "url = $1, lane = $2"
         };
         let text = format!(
             "UPDATE deliveries SET {change} WHERE id IN ({})",
-            sql::parameters(list.len(), 3)
+            sql::parameters(list.len(), if source.deleted { 4 } else { 3 })
         );
         let query = sqlx::query(AssertSqlSafe(text));
         let query = if source.deleted {
-            query.bind(now).bind(note)
+            query
+                .bind(now)
+                .bind(note.text.clone())
+                .bind(note.outcome.code())
         } else {
             query.bind(source.url.to_string()).bind(to.clone())
         };

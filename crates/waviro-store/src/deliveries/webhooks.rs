@@ -11,7 +11,9 @@ use super::super::journal::{self, Tried};
 use super::super::messages::{self, Insertion};
 use super::super::writer::{Command, Counters};
 use super::super::{Committed, NewMessageRow, Store, StoreError, sql};
-use super::{Attempt, DeliveryOutcome, Due, EVENT, KEYWORD, LEASE, PARKED, Work, endpoint_of};
+use super::{
+    Attempt, DeliveryOutcome, Due, EVENT, KEYWORD, LEASE, PARKED, ReplyNote, Work, endpoint_of,
+};
 use crate::clock::Millis;
 
 /// A webhook or an event to be written.
@@ -70,7 +72,7 @@ pub enum WebhookAnswer {
 pub(in super::super) struct Replying {
     rows: Vec<NewMessageRow>,
     delivery: i64,
-    note: String,
+    note: ReplyNote,
     now: Millis,
     bot_lane: mpsc::UnboundedSender<Committed>,
     first_seq: i64,
@@ -156,7 +158,7 @@ impl Store {
         &self,
         delivery: i64,
         rows: Vec<NewMessageRow>,
-        note: String,
+        note: ReplyNote,
         now: Millis,
         bot_lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<(), StoreError> {
@@ -309,10 +311,11 @@ pub(in super::super) async fn apply_replies(
                 .await?;
         }
         sqlx::query(
-            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, ended_at = $3, replied_at = $3 WHERE id = $4",
+            "UPDATE deliveries SET leased = 0, fate = $1, note = $2, note_code = $3, ended_at = $4, replied_at = $4 WHERE id = $5",
         )
         .bind(DeliveryOutcome::Delivered.word())
-        .bind(reply.note.clone())
+        .bind(reply.note.text.clone())
+        .bind(reply.note.outcome.code())
         .bind(reply.now)
         .bind(reply.delivery)
         .execute(&mut *connection)

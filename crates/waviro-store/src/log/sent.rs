@@ -6,6 +6,7 @@ use waviro_link::Content;
 
 use super::super::StoreError;
 use super::super::content::decode;
+use super::super::messages::MessageFailure;
 use super::super::sql::Bound;
 use super::list::LogTable;
 use super::{LogFilter, words};
@@ -26,8 +27,8 @@ pub struct SentRow {
     pub notify_url: Option<String>,
     /// The ack, -1 to 3.
     pub ack: i8,
-    /// The cause of a failure.
-    pub cause: Option<String>,
+    /// The cause, if the message failed.
+    pub failure: Option<MessageFailure>,
     pub accepted_at: Millis,
     /// The time of the server ack or of the failure.
     pub settled_at: Option<Millis>,
@@ -63,7 +64,8 @@ impl LogTable for Sent {
     type After = SentAfter;
 
     const TABLE: &'static str = "messages";
-    const COLUMNS: &'static str = "seq, id, chat, kind, body, notify_url, ack, cause, accepted_at, settled_at, delivered_at, read_at, reply_of";
+    const COLUMNS: &'static str = "seq, id, chat, kind, body, notify_url, ack, accepted_at, settled_at, delivered_at, read_at, \
+         reply_of, cause, cause_code, whatsapp_code";
     const POSITION: &'static [&'static str] = &["accepted_at", "seq"];
     const HAS_JSON_BODY: bool = true;
 
@@ -77,12 +79,12 @@ impl LogTable for Sent {
             kind,
             notify_url: row.try_get(5)?,
             ack: super::super::messages::narrow(row.try_get(6)?)?,
-            cause: row.try_get(7)?,
-            accepted_at: row.try_get(8)?,
-            settled_at: row.try_get(9)?,
-            delivered_at: row.try_get(10)?,
-            read_at: row.try_get(11)?,
-            reply_of: row.try_get(12)?,
+            accepted_at: row.try_get(7)?,
+            settled_at: row.try_get(8)?,
+            delivered_at: row.try_get(9)?,
+            read_at: row.try_get(10)?,
+            reply_of: row.try_get(11)?,
+            failure: MessageFailure::read(row, 12)?,
         })
     }
 

@@ -8,9 +8,9 @@ use sqlx::{AnyConnection, ConnectOptions, Executor};
 use tokio::sync::mpsc;
 use waviro_link::{Chat, Content, MessageId, Outgoing};
 use waviro_store::{
-    AckUpdate, AddBot, CommitFeeds, DeliveryAfter, DeliveryFilter, DeliveryKind, DeliveryOutcome,
-    Due, LogFilter, NewInboundRow, NewMessageRow, Replay, RetentionLimits, RuleChange, Store,
-    SubscriptionChange, UserRole,
+    AckUpdate, AddBot, AttemptFailure, CommitFeeds, DeliveryAfter, DeliveryFilter, DeliveryKind,
+    DeliveryOutcome, Due, LogFilter, MessageFailure, NewInboundRow, NewMessageRow, Replay,
+    RetentionLimits, RuleChange, Store, SubscriptionChange, UserRole,
 };
 use waviro_testing::samples::picture;
 use waviro_testing::samples::{START, number};
@@ -238,9 +238,9 @@ async fn writes(store: &Store) -> Vec<Due> {
             .await
             .unwrap();
     }
-    let cause = "ended".to_owned();
+    let failure = MessageFailure::bot_removed();
     store
-        .end_queue(1, i64::MAX, cause, 8, START + DAY, &feeds)
+        .end_queue(1, i64::MAX, failure, 8, START + DAY, &feeds)
         .await
         .unwrap();
     let message = NewInboundRow::new(picture("new"), Vec::new());
@@ -264,7 +264,7 @@ async fn writes(store: &Store) -> Vec<Due> {
 async fn jobs(store: &Store, due: Vec<Due>) {
     let now = START + DAY;
     for (n, due) in due.iter().enumerate() {
-        let attempt = crate::store::attempt((n % 2 == 0).then_some("status 500"));
+        let attempt = crate::store::attempt((n % 2 == 0).then(|| AttemptFailure::status(500)));
         store.put_off(due, attempt, now + 1, false).await.unwrap();
     }
     store.remind(now, 8, now).await.unwrap();

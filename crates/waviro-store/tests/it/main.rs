@@ -7,6 +7,7 @@
     reason = "a test panics with the reason"
 )]
 
+mod causes;
 mod growth;
 mod postgresql;
 mod store;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use waviro_store::Store;
 
+use crate::causes::texts_of_an_older_release_get_their_codes;
 use crate::store::{counts_as_the_rows_do, keeps_its_contract};
 
 /// A running server, stopped on drop.
@@ -112,6 +113,12 @@ fn bin() -> Option<PathBuf> {
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout == b"0\n"
+}
+
+#[tokio::test]
+async fn texts_of_an_older_release_get_their_codes_on_postgresql() {
+    let server = Server::start();
+    texts_of_an_older_release_get_their_codes(&server.url()).await;
 }
 
 #[tokio::test]

@@ -21,11 +21,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use url::Url;
-use waviro_link::{Chat, Content, MessageId, Outgoing};
+use waviro_link::{Chat, Content, MessageId, Nack, Outgoing};
 use waviro_store::clock::Millis;
 use waviro_store::{
-    Accepting, AckUpdate, Attempt, Callback, CommitFeeds, Committed, Due, NewMessageRow, Store,
-    StoreError, Work,
+    Accepting, AckUpdate, Attempt, AttemptFailure, Callback, CommitFeeds, Committed, Due,
+    MessageCause, MessageFailure, NewMessageRow, Store, StoreError, Work,
 };
 use waviro_testing::samples::{START, number};
 
@@ -75,16 +75,16 @@ fn callback(due: &Due) -> &Callback {
     }
 }
 
-/// Returns an attempt; a failed attempt if there is a cause.
-pub fn attempt(cause: Option<&str>) -> Attempt {
+/// Returns an attempt; a failed attempt if there is a failure.
+pub fn attempt(failure: Option<AttemptFailure>) -> Attempt {
     Attempt {
         at: START,
         url: "http://one.example/notify".to_owned(),
-        status: Some(if cause.is_some() { 500 } else { 200 }),
+        status: Some(if failure.is_some() { 500 } else { 200 }),
         took_ms: 7,
         address: Some("192.0.2.1".to_owned()),
         answer: "\u{0}so".to_owned(),
-        cause: cause.map(ToOwned::to_owned),
+        failure,
     }
 }
 
@@ -214,7 +214,7 @@ async fn what_ended_in_minus_one_is_no_duplicate(store: &Store) {
         &channels,
         4,
         40,
-        AckUpdate::Failed("nack: 463".to_owned()),
+        AckUpdate::Failed(MessageFailure::nack(Nack::FirstMessage)),
     )
     .await;
     assert_eq!(
@@ -227,7 +227,7 @@ async fn what_ended_in_minus_one_is_no_duplicate(store: &Store) {
         &channels,
         4,
         42,
-        AckUpdate::Failed("nack: 463".to_owned()),
+        AckUpdate::Failed(MessageFailure::nack(Nack::FirstMessage)),
     )
     .await;
     let repeat = accept(store, &channels, row(4, 43, "6281000001", "a", false)).await;
@@ -347,7 +347,7 @@ async fn acks_only_rise_and_minus_one_is_final(store: &Store) {
         &channels,
         8,
         200,
-        AckUpdate::Failed("late".to_owned()),
+        AckUpdate::Failed(MessageFailure::expired()),
     )
     .await;
     assert_eq!(ack(store, 200).await, 2);
@@ -356,12 +356,14 @@ async fn acks_only_rise_and_minus_one_is_final(store: &Store) {
         &channels,
         8,
         201,
-        AckUpdate::Failed("nack: 463".to_owned()),
+        AckUpdate::Failed(MessageFailure::nack(Nack::FirstMessage)),
     )
     .await;
     apply_ack(store, &channels, 8, 201, AckUpdate::Reached(3)).await;
     let ended = store.message(&wire_id(201)).await.unwrap().unwrap();
-    assert_eq!((ended.ack, ended.cause.as_deref()), (-1, Some("nack: 463")));
+    let failure = ended.failure.unwrap();
+    assert_eq!((ended.ack, failure.text.as_str()), (-1, "nack: 463"));
+    assert_eq!(failure.cause, MessageCause::Nack(Nack::FirstMessage));
     // Several acks in one transaction, in any order.
     let all = [2, 3, 1].map(|level| (wire_id(202), AckUpdate::Reached(level)));
     store
@@ -411,7 +413,7 @@ async fn a_queue_ends_at_its_limit(store: &Store) {
         store.end_queue(
             12,
             limit,
-            "logged_out".to_owned(),
+            MessageFailure::logged_out("removed"),
             most,
             START,
             &channels.feeds,
@@ -482,7 +484,7 @@ async fn a_url_without_a_known_scheme_is_refused() {
 fn updates() -> impl Strategy<Value = Vec<Vec<AckUpdate>>> {
     let one = prop_oneof![
         (1_i8..=3).prop_map(AckUpdate::Reached),
-        Just(AckUpdate::Failed("nack".to_owned())),
+        Just(AckUpdate::Failed(MessageFailure::nack(Nack::FirstMessage))),
     ];
     prop::collection::vec(prop::collection::vec(one, 1..4), 1..5)
 }

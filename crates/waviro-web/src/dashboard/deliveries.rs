@@ -21,6 +21,7 @@ use super::page_context::PageContext;
 use super::session::Me;
 use crate::v1::body;
 use crate::v1::bots::BotView;
+use crate::v1::causes::AttemptCauseCode;
 use crate::v1::deliveries::{self, DeliveryState, DeliveryView, Kind, replay};
 use crate::v1::endpoints::{self, EndpointView};
 use crate::v1::page::{self, Paging};
@@ -242,8 +243,9 @@ impl Page {
     }
 
     /// Returns the remedy for the endpoint's last failure.
-    fn advice(&self, endpoint: &EndpointView) -> String {
-        causes::of_attempt(&endpoint.last_error, &self.context)
+    fn advice(&self, endpoint: &EndpointView) -> &'static str {
+        let (code, status) = (endpoint.last_error_code, endpoint.last_status);
+        causes::of_attempt(code, status, &self.context)
     }
 }
 
@@ -354,14 +356,13 @@ impl DeliveryView {
     }
 
     /// Returns the remedy for the last failure, or an empty text.
-    pub(super) fn advice(&self, context: &PageContext) -> String {
-        let cause = self.last_error.as_deref().unwrap_or_default();
-        causes::of_attempt(cause, context)
+    pub(super) fn advice(&self, context: &PageContext) -> &'static str {
+        let code = self.last_error_code.unwrap_or(AttemptCauseCode::Unknown);
+        causes::of_attempt(code, self.last_status, context)
     }
 
-    /// Explains the outcome of the webhook reply.
-    pub(super) fn answered(&self, context: &PageContext) -> Option<String> {
-        let note = self.note.as_deref()?;
-        Some(causes::of_note(note, context))
+    /// Explains the outcome of the webhook reply. The API's text has the details.
+    pub(super) fn answered(&self, context: &PageContext) -> Option<&'static str> {
+        self.note_code.map(|code| causes::of_reply(code, context))
     }
 }

@@ -14,6 +14,7 @@ use super::form::Form;
 use super::page_context::PageContext;
 use super::session::Me;
 use crate::v1::bots::{self, BotView};
+use crate::v1::causes::AttemptCauseCode;
 use crate::v1::deliveries::{self, AttemptView, FullDelivery, replay};
 
 #[derive(Template)]
@@ -177,9 +178,9 @@ impl AttemptView {
     }
 
     /// Returns the remedy for the failure, or an empty text.
-    pub(super) fn advice(&self, context: &PageContext) -> String {
-        let cause = self.cause.as_deref().unwrap_or_default();
-        causes::of_attempt(cause, context)
+    pub(super) fn advice(&self, context: &PageContext) -> &'static str {
+        let code = self.cause_code.unwrap_or(AttemptCauseCode::Unknown);
+        causes::of_attempt(code, self.status, context)
     }
 
     /// Returns the formatted body of the attempt.

@@ -170,11 +170,12 @@ fn span(ms: Millis, context: &PageContext) -> String {
 }
 
 impl Page<'_> {
-    /// Explains why the message failed, with the remedy.
-    fn why(&self) -> Option<String> {
-        let failed = self.message.is_failed();
-        let cause = self.message.cause.as_deref().unwrap_or_default();
-        failed.then(|| causes::of_message(cause, &self.context))
+    /// Says that the message failed, and explains why, with the remedy.
+    fn why(&self) -> Option<(String, &'static str)> {
+        let cause = self.message.failure()?;
+        let code = self.message.whatsapp_code;
+        let headline = causes::headline(code, &self.context);
+        Some((headline, causes::of_message(cause, code, &self.context)))
     }
 
     fn is_group(&self) -> bool {

@@ -2,7 +2,9 @@
 
 use url::form_urlencoded;
 
+use super::causes;
 use super::page_context::PageContext;
+use crate::v1::causes::MessageCauseCode;
 use crate::v1::messages::{Direction, MessageState, MessageView};
 
 /// The maximum number of characters of a text in a row. A text may be very long, and a page has
@@ -69,17 +71,24 @@ impl MessageView {
         }
     }
 
-    pub(super) fn words(&self, context: &PageContext) -> &'static str {
+    /// Returns the cause, if the message failed.
+    pub(super) fn failure(&self) -> Option<MessageCauseCode> {
+        let code = self.cause_code.unwrap_or(MessageCauseCode::Unknown);
+        (self.state == MessageState::Failed).then_some(code)
+    }
+
+    pub(super) fn words(&self, context: &PageContext) -> String {
         let text = &context.text.message_state;
-        match self.state {
+        let words = match self.state {
             MessageState::Pending => context.text.common.waiting,
             MessageState::Sent => text.sent,
             MessageState::Delivered => text.delivered,
             MessageState::Read => text.read,
-            MessageState::Failed => text.failed,
+            MessageState::Failed => return causes::failed(self.whatsapp_code, context),
             MessageState::Received if self.from_me => text.from_phone,
             MessageState::Received => text.received,
-        }
+        };
+        words.to_owned()
     }
 
     /// Returns the kind in words; an unknown kind is shown as the API's word.

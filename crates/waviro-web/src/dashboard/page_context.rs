@@ -135,13 +135,6 @@ impl PageContext {
         self.language
     }
 
-    pub(super) fn translate<'t>(&self, indonesian: &'t str, english: &'t str) -> &'t str {
-        match self.language {
-            Language::Indonesian => indonesian,
-            Language::English => english,
-        }
-    }
-
     pub(super) fn tag(&self) -> &'static str {
         self.language.tag()
     }

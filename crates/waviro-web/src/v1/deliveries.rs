@@ -21,6 +21,7 @@ use waviro_store::{
 
 use super::V1;
 use super::auth::{AtBot, path_id};
+use super::causes::{AttemptCauseCode, ReplyOutcomeCode};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::query::Query;
@@ -104,11 +105,20 @@ pub struct DeliveryView {
     /// The error of the last failed attempt.
     #[schema(required, example = "status 500")]
     pub(crate) last_error: Option<String>,
+    /// The stable code of `last_error`.
+    #[schema(required)]
+    pub(crate) last_error_code: Option<AttemptCauseCode>,
+    /// The status of the last failed attempt, if the status is the cause.
+    #[schema(required, minimum = 100, maximum = 999)]
+    pub(crate) last_status: Option<u16>,
     /// The acks of a callback that were given up.
     pub(crate) lost: Vec<i8>,
     /// The outcome of the webhook reply.
     #[schema(required, example = "sent 2 messages")]
     pub(crate) note: Option<String>,
+    /// The stable code of `note`.
+    #[schema(required)]
+    pub(crate) note_code: Option<ReplyOutcomeCode>,
     /// When the messages of the webhook reply were sent to the chat.
     #[schema(required)]
     pub(crate) replied_at: Option<Timestamp>,
@@ -165,9 +175,12 @@ pub struct AttemptView {
     pub(crate) address: Option<String>,
     /// The beginning of the response body.
     pub(crate) answer: String,
-    /// The reason for which the attempt failed; null for a success.
-    #[schema(required)]
+    /// The reason for which the attempt failed, in words for people; null for a success.
+    #[schema(required, example = "status 500")]
     pub(crate) cause: Option<String>,
+    /// The stable code of the reason.
+    #[schema(required)]
+    pub(crate) cause_code: Option<AttemptCauseCode>,
 }
 
 /// The filters of a list of deliveries.
@@ -322,6 +335,7 @@ impl FullDelivery {
 impl From<&DeliveryRow> for DeliveryView {
     fn from(row: &DeliveryRow) -> Self {
         let lost = row.lost.as_deref().unwrap_or_default();
+        let last_error = row.last_error.as_ref();
         Self {
             id: row.id,
             kind: match row.kind {
@@ -344,9 +358,12 @@ impl From<&DeliveryRow> for DeliveryView {
             next_attempt_at: row.next_at.map(Timestamp),
             under_way: row.under_way,
             endpoint_off_since: row.endpoint_off_at.map(Timestamp),
-            last_error: row.last_error.clone(),
+            last_error: last_error.map(|error| error.text.clone()),
+            last_error_code: last_error.map(|error| error.cause.into()),
+            last_status: last_error.and_then(|error| error.cause.status()),
             lost: lost.split(',').filter_map(|ack| ack.parse().ok()).collect(),
-            note: row.note.clone(),
+            note: row.note.as_ref().map(|note| note.text.clone()),
+            note_code: row.note.as_ref().map(|note| note.outcome.into()),
             replied_at: row.replied_at.map(Timestamp),
             replays: row.replays,
             replay_of: row.replay_of,
@@ -370,7 +387,8 @@ impl AttemptView {
             duration_ms: attempt.took_ms,
             address: attempt.address,
             answer: attempt.answer,
-            cause: attempt.cause,
+            cause_code: attempt.failure.as_ref().map(|failure| failure.cause.into()),
+            cause: attempt.failure.map(|failure| failure.text),
         }
     }
 }

@@ -12,6 +12,7 @@ use waviro_store::endpoint_of;
 use super::V1;
 use super::auth::{Admin, ChangesGateway};
 use super::body::{Body, Fields, FromFields, required};
+use super::causes::AttemptCauseCode;
 use super::page::Page;
 use super::problem::Problem;
 use super::responses::{AdminOnly, JsonResult, Missing};
@@ -50,6 +51,11 @@ pub struct EndpointView {
     /// The error of the last recorded failure.
     #[schema(example = "status 500")]
     pub(crate) last_error: String,
+    /// The stable code of `last_error`.
+    pub(crate) last_error_code: AttemptCauseCode,
+    /// The status of the last recorded failure, if the status is the cause.
+    #[schema(required, minimum = 100, maximum = 999)]
+    pub(crate) last_status: Option<u16>,
     /// When the endpoint was switched off, after 120 hours without a success; null if the gateway
     /// still calls the endpoint.
     #[schema(required)]
@@ -106,7 +112,9 @@ pub(crate) async fn list(services: &Services, _: &Admin) -> Result<Page<Endpoint
         .map(|(failure, waiting)| EndpointView {
             endpoint: failure.endpoint,
             failing_since: Timestamp(failure.failing_since),
-            last_error: failure.last_error,
+            last_error_code: failure.last_error.cause.into(),
+            last_status: failure.last_error.cause.status(),
+            last_error: failure.last_error.text,
             off_at: failure.off_at.map(Timestamp),
             waiting,
         });

@@ -268,14 +268,14 @@ pub(crate) async fn show(
             let status = tried.status.map(|status| format!("status {status}"));
             timeline.push(Happened {
                 delivery: Some(row.id),
-                detail: tried.cause.or(status),
+                detail: tried.failure.map(|failure| failure.text).or(status),
                 ..Happened::at(tried.at, "posted")
             });
         }
         if let Some(at) = row.replied_at {
             timeline.push(Happened {
                 delivery: Some(row.id),
-                detail: row.note.clone(),
+                detail: row.note.as_ref().map(|note| note.text.clone()),
                 ..Happened::at(at, "replied")
             });
         }
@@ -299,7 +299,7 @@ pub(crate) async fn show(
 fn course(row: &SentRow) -> Vec<Happened> {
     let ended = if row.ack < 0 { "failed" } else { "sent" };
     let ended = row.settled_at.map(|at| Happened {
-        detail: row.cause.clone(),
+        detail: row.failure.as_ref().map(|failure| failure.text.clone()),
         ..Happened::at(at, ended)
     });
     let later = [(row.delivered_at, "delivered"), (row.read_at, "read")];

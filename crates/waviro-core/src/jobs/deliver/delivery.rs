@@ -23,7 +23,8 @@ use waviro_fault::Bug;
 use waviro_link::Chat;
 use waviro_store::clock::{Clock, millis};
 use waviro_store::{
-    Attempt, Callback, DeliveryOutcome, Due, Lost, Store, StoreError, Webhook, WebhookAnswer, Work,
+    Attempt, AttemptFailure, Callback, DeliveryOutcome, Due, Lost, ReplyNote, ReplyOutcome, Store,
+    StoreError, Webhook, WebhookAnswer, Work,
 };
 
 use super::request::{EndpointClient, Exchange};
@@ -31,7 +32,6 @@ use super::slot::Slot;
 use crate::bots::Bot;
 use crate::jobs::RunningBots;
 use crate::jobs::retry::{self, Decision};
-use crate::net::NetError;
 use crate::outbox::{Composed, Outbox};
 use crate::webhook_reply;
 
@@ -205,7 +205,7 @@ impl Delivery {
                 Work::Event => "its subscription is off or was deleted",
                 _ => "its rule is off or was deleted",
             };
-            let note = Some(note.to_owned());
+            let note = Some(ReplyNote::cancelled(note));
             return Err(self.end(DeliveryOutcome::Cancelled, note, None).await);
         }
         let within = hook
@@ -235,7 +235,7 @@ impl Delivery {
         let Some((at, redirects)) = posted.answer_at.take() else {
             return Some((posted, Requests::Post));
         };
-        let attempt = posted.attempt(Some("redirected to the answer".to_owned()));
+        let attempt = posted.attempt(Some(AttemptFailure::redirected()));
         self.commit(|| {
             let received = WebhookAnswer::Location(at.clone());
             let store = &self.handles.store;
@@ -263,10 +263,7 @@ impl Delivery {
         let spread = retry::spread(spread_id, failed);
         let decision = match retry::decide(exchange.outcome(), failed, spread) {
             // A 410 from the URL of the answer does not apply to the rule's own URL.
-            Decision::Gone if requests != Requests::Post => {
-                let gone = NetError::Unreachable("status 410".to_owned());
-                retry::decide(&Err(gone), failed, spread)
-            }
+            Decision::Gone if requests != Requests::Post => retry::answer_gone(failed, spread),
             decision => decision,
         };
         let (bot_id, delivery) = (self.due.bot_id, self.due.id);
@@ -288,7 +285,7 @@ impl Delivery {
                     msgid,
                     stage,
                     attempt,
-                    error,
+                    error = error.text,
                     "delivery failed; retry scheduled"
                 );
                 let result = Err(error.clone());
@@ -305,7 +302,13 @@ impl Delivery {
             Decision::GiveUp { error } => {
                 warn!(
                     bot_id,
-                    kind, delivery, msgid, stage, attempt, error, "delivery failed; no retry left"
+                    kind,
+                    delivery,
+                    msgid,
+                    stage,
+                    attempt,
+                    error = error.text,
+                    "delivery failed; no retry left"
                 );
                 let result = Err(error.clone());
                 self.slot.answered(requests.for_health(result));
@@ -322,7 +325,7 @@ impl Delivery {
                     "endpoint answered 410; no more deliveries follow"
                 );
                 self.slot.answered(None);
-                let tried = exchange.attempt(Some("status 410".to_owned()));
+                let tried = exchange.attempt(Some(AttemptFailure::status(410)));
                 Err(self.gone(tried).await)
             }
         }
@@ -388,7 +391,7 @@ impl Delivery {
     async fn end(
         &self,
         outcome: DeliveryOutcome,
-        note: Option<String>,
+        note: Option<ReplyNote>,
         attempt: Option<Attempt>,
     ) -> Option<Due> {
         let now = self.handles.clock.now();
@@ -405,11 +408,12 @@ impl Delivery {
         waviro_fault::step("answer read");
         let (bot_id, delivery) = (self.due.bot_id, self.due.id);
         let parsed = match webhook_reply::parse(answer.as_bytes()) {
-            Ok(_) if replied => {
-                Err("nothing sent: posted again by hand, and an answer was sent before".to_owned())
-            }
+            Ok(_) if replied => Err(ReplyNote::nothing_sent(
+                ReplyOutcome::RepliedBefore,
+                "posted again by hand, and an answer was sent before",
+            )),
             Ok(parsed) => Ok(parsed),
-            Err(why) => Err(format!("nothing sent: {why}")),
+            Err(why) => Err(ReplyNote::nothing_sent(why.outcome(), why)),
         };
         let Ok(bot) = self.running_bot().await else {
             return;
@@ -430,12 +434,14 @@ impl Delivery {
                         }
                         return;
                     }
-                    Ok(Composed::Nothing(why)) => format!("nothing sent: {why}"),
-                    Err(why) => format!("nothing sent: {why}"),
+                    Ok(Composed::Nothing(note)) => note,
+                    Err(why) => ReplyNote::nothing_sent(ReplyOutcome::NotStored, why),
                 }
             }
-            (Ok(_), None) => "nothing sent: the bot was removed".to_owned(),
-            (Err(why), _) => why,
+            (Ok(_), None) => {
+                ReplyNote::nothing_sent(ReplyOutcome::BotRemoved, "the bot was removed")
+            }
+            (Err(note), _) => note,
         };
         info!(bot_id, delivery, "webhook reply has nothing to send");
         self.end(DeliveryOutcome::Delivered, Some(note), None).await;
@@ -487,7 +493,7 @@ impl Delivery {
 impl Requests {
     /// Returns the result for the endpoint's health. The result of reading an answer says nothing
     /// about the endpoint: the endpoint has accepted the post, in this attempt or an earlier one.
-    fn for_health(self, result: Result<(), String>) -> Option<Result<(), String>> {
+    fn for_health(self, result: Result<(), AttemptFailure>) -> Option<Result<(), AttemptFailure>> {
         match self {
             Self::Post => Some(result),
             Self::PostAndRead => Some(Ok(())),

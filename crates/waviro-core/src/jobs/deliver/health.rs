@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use waviro_store::EndpointFailure;
 use waviro_store::clock::{Clock, Millis, millis};
+use waviro_store::{AttemptFailure, EndpointFailure};
 
 /// The gateway switches an endpoint off after 120 hours without a success: five days cover a long
 /// weekend and the days around it.
@@ -97,7 +97,7 @@ impl Health {
     pub(super) fn record(
         &mut self,
         (endpoint, bot): (&str, i32),
-        result: Result<(), String>,
+        result: Result<(), AttemptFailure>,
         clock: &Clock,
     ) -> Option<Change> {
         let (now, steady) = (clock.now(), clock.steady());
@@ -170,8 +170,8 @@ mod tests {
 
     const HOUR: Millis = 3_600_000;
 
-    fn failed() -> Result<(), String> {
-        Err("status 500".to_owned())
+    fn failed() -> Result<(), AttemptFailure> {
+        Err(AttemptFailure::status(500))
     }
 
     fn at(hours: Millis) -> Clock {
@@ -226,7 +226,7 @@ mod tests {
         let off = EndpointFailure {
             endpoint: "a".to_owned(),
             failing_since: 0,
-            last_error: String::new(),
+            last_error: AttemptFailure::status(500),
             off_at: Some(1),
         };
         let mut health = Health::new(vec![off], &at(0));

@@ -75,7 +75,7 @@ impl HealthWriter {
 async fn write(store: &Store, clock: &Clock, change: Change) -> bool {
     let written = match change {
         Change::Fails(failure) => {
-            let (endpoint, cause) = (&failure.endpoint, &failure.last_error);
+            let (endpoint, cause) = (&failure.endpoint, &failure.last_error.text);
             if failure.off_at.is_some() {
                 error!(
                     endpoint,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tracing::error;
 use url::Url;
 use waviro_store::clock::{Clock, Millis};
-use waviro_store::{Attempt, Due, Work};
+use waviro_store::{Attempt, AttemptFailure, Due, Work};
 
 use crate::bots::{Profile, Profiles};
 use crate::net::redirect::{self, Followed};
@@ -135,8 +135,8 @@ impl Exchange {
         String::from_utf8_lossy(body.unwrap_or_default()).into_owned()
     }
 
-    /// Returns the journal entry of this attempt; `cause` is set if the attempt failed.
-    pub(super) fn attempt(&self, cause: Option<String>) -> Attempt {
+    /// Returns the journal entry of this attempt; `failure` is set if the attempt failed.
+    pub(super) fn attempt(&self, failure: Option<AttemptFailure>) -> Attempt {
         let answer = self.tried.outcome.as_ref().ok();
         Attempt {
             at: self.at,
@@ -145,7 +145,7 @@ impl Exchange {
             took_ms: i64::try_from(self.tried.took.as_millis()).unwrap_or(i64::MAX),
             address: self.tried.address.map(|address| address.to_string()),
             answer: self.body(),
-            cause,
+            failure,
         }
     }
 }

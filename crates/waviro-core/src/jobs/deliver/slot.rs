@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 use waviro_link::Chat;
-use waviro_store::Due;
+use waviro_store::{AttemptFailure, Due};
 
 use super::{After, Report};
 
@@ -44,7 +44,7 @@ impl Slot {
     /// The request has ended, with or without an answer. Releases the share of the requests in
     /// progress. `result` is the result for the endpoint's health, or `None` if the attempt says
     /// nothing about the endpoint.
-    pub(super) fn answered(&mut self, result: Option<Result<(), String>>) {
+    pub(super) fn answered(&mut self, result: Option<Result<(), AttemptFailure>>) {
         self.answered = true;
         // The receiver is gone if the gateway is stopping.
         let _ = self.report.send(Report::Answered {

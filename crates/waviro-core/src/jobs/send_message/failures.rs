@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use waviro_link::MessageId;
 use waviro_store::clock::Clock;
-use waviro_store::{AckUpdate, CommitFeeds, Store, StoreError};
+use waviro_store::{AckUpdate, CommitFeeds, MessageFailure, Store, StoreError};
 
 use crate::bots::Bot;
 
@@ -30,10 +30,10 @@ pub(super) struct Failures {
 
 impl Failures {
     /// Ends messages with -1. Repeats the commit until the commit succeeds or the gateway stops.
-    pub(super) async fn fail(self, ids: Vec<MessageId>, cause: String) {
+    pub(super) async fn fail(self, ids: Vec<MessageId>, failure: MessageFailure) {
         let updates: Vec<_> = ids
             .into_iter()
-            .map(|id| (id, AckUpdate::Failed(cause.clone())))
+            .map(|id| (id, AckUpdate::Failed(failure.clone())))
             .collect();
         let bot_id = self.bot.id();
         while let Err(reason) = self
@@ -53,14 +53,18 @@ impl Failures {
     ///
     /// # Errors
     /// Any [`StoreError`]; some of the messages may have ended.
-    pub(super) async fn end_queue(self, up_to: i64, cause: String) -> Result<(), StoreError> {
+    pub(super) async fn end_queue(
+        self,
+        up_to: i64,
+        failure: MessageFailure,
+    ) -> Result<(), StoreError> {
         let mut ended = 0;
         let result = loop {
-            let (cause, now) = (cause.clone(), self.clock.now());
+            let (failure, now) = (failure.clone(), self.clock.now());
             let ending = self.store.end_queue(
                 self.bot.id(),
                 up_to,
-                cause,
+                failure,
                 ENDED_TOGETHER,
                 now,
                 &self.feeds,
@@ -79,7 +83,7 @@ impl Failures {
             warn!(
                 bot = self.bot.name(),
                 messages = ended,
-                cause,
+                cause = failure.text,
                 "device unlinked; queued messages end with ack -1"
             );
         }

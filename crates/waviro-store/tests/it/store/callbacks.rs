@@ -1,6 +1,6 @@
 //! The store's contract for callbacks.
 
-use waviro_store::{AckUpdate, Due, Lost, Store};
+use waviro_store::{AckUpdate, AttemptCause, AttemptFailure, Due, Lost, Store};
 use waviro_testing::samples::START;
 
 use super::{Channels, accept, apply_ack, attempt, callback, channels, posted, row, wire_id};
@@ -28,7 +28,8 @@ async fn owed(store: &Store, channels: &mut Channels, bot_id: i32, id: u64, leve
 }
 
 async fn lose(store: &Store, due: &Due, lost: Lost, error: &str) {
-    let tried = attempt(Some(error));
+    let failure = AttemptFailure::new(AttemptCause::Unknown, error);
+    let tried = attempt(Some(failure));
     store
         .lose_stage(due.id, callback(due), 1, lost, tried, START)
         .await
@@ -94,7 +95,12 @@ async fn leased_rows_are_not_due_until_they_are_released(store: &Store) {
             .is_empty()
     );
     store
-        .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
+        .put_off(
+            &due,
+            attempt(Some(AttemptFailure::status(500))),
+            START + 5_000,
+            false,
+        )
         .await
         .unwrap();
     assert!(
@@ -123,7 +129,12 @@ async fn what_was_put_off_by_a_clock_ahead_of_todays_is_due_at_the_start(store: 
     let due = owed(store, &mut channels, 14, 251, 1).await;
     let (endpoint, today) = ("http://one.example:80", START - 3_600_000);
     store
-        .put_off(&due, attempt(Some("status 500")), START + 5_000, false)
+        .put_off(
+            &due,
+            attempt(Some(AttemptFailure::status(500))),
+            START + 5_000,
+            false,
+        )
         .await
         .unwrap();
     // A recently failed delivery keeps waiting after a restart.
@@ -145,7 +156,12 @@ async fn endpoint_queues_with_a_due_delivery_are_found(store: &Store) {
     let due = owed(store, &mut channels, 15, 260, 1).await;
     assert!(store.due_queues(START).await.unwrap().is_empty());
     store
-        .put_off(&due, attempt(Some("status 500")), START + 10, false)
+        .put_off(
+            &due,
+            attempt(Some(AttemptFailure::status(500))),
+            START + 10,
+            false,
+        )
         .await
         .unwrap();
     assert!(store.due_queues(START + 9).await.unwrap().is_empty());

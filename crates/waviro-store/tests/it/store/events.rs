@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 use waviro_store::{
-    AckUpdate, AddBot, Audience, EventKind, EventRow, Kinds, NewEvent, NewInboundRow,
-    NewSubscription, RetentionLimits, Store, SubscriptionChange, media_id,
+    AckUpdate, AddBot, Audience, EventKind, EventRow, Kinds, MessageFailure, NewEvent,
+    NewInboundRow, NewSubscription, RetentionLimits, Store, SubscriptionChange, media_id,
 };
 use waviro_testing::samples::START;
 use waviro_testing::samples::picture;
@@ -288,7 +288,7 @@ async fn retention_takes_what_is_old_and_has_ended(store: &Store, bot_id: i32) {
         &channels,
         bot_id,
         9200,
-        AckUpdate::Failed("x".to_owned()),
+        AckUpdate::Failed(MessageFailure::expired()),
     )
     .await;
     apply_ack(store, &channels, bot_id, 9201, AckUpdate::Reached(1)).await;

@@ -1,7 +1,7 @@
 //! The database's data about a bot's health.
 
-use waviro_link::{Chat, Inbound, InboundKind, Sender};
-use waviro_store::{AckUpdate, Evidence, NewInboundRow, Store};
+use waviro_link::{Chat, Inbound, InboundKind, Nack, Sender};
+use waviro_store::{AckUpdate, Evidence, MessageFailure, NewInboundRow, Store};
 use waviro_testing::samples::{START, number};
 
 use super::{accept, apply_ack, channels, row, wire_id};
@@ -32,7 +32,7 @@ pub async fn keeps_its_contract(store: &Store) {
         &channels,
         BOT_ID,
         7000,
-        AckUpdate::Failed("nack".to_owned()),
+        AckUpdate::Failed(MessageFailure::nack(Nack::FirstMessage)),
     )
     .await;
     let refused = store.evidence(BOT_ID).await.unwrap();

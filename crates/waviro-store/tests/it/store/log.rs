@@ -1,9 +1,10 @@
 //! The logs of deliveries and messages, and replay.
 
-use waviro_link::Chat;
+use waviro_link::{Chat, Nack};
 use waviro_store::{
-    AckUpdate, AddBot, DeliveryFilter, DeliveryKind, DeliveryOutcome, Due, Hook, Kinds, LogFilter,
-    NewInboundRow, NewMessageRow, NewSubscription, Replay, Replayed, Replaying, Store,
+    AckUpdate, AddBot, AttemptFailure, DeliveryFilter, DeliveryKind, DeliveryOutcome, Due, Hook,
+    Kinds, LogFilter, MessageFailure, NewInboundRow, NewMessageRow, NewSubscription, Replay,
+    Replayed, Replaying, Store,
 };
 use waviro_store::{AddRule, NewRule};
 use waviro_testing::samples::inbound;
@@ -76,7 +77,7 @@ async fn what_was_posted_is_found_again(store: &Store, bot_id: i32, source: i64)
     let (id, now) = (due[0].id, START + 5);
     let again = async |replay: Replay| store.replay(bot_id, id, replay, now).await.unwrap();
     assert_eq!(again(Replay::default()).await, Replaying::Open);
-    let failed = attempt(Some("status 500"));
+    let failed = attempt(Some(AttemptFailure::status(500)));
     store
         .put_off(&due[0], failed, START + 1, false)
         .await
@@ -98,7 +99,7 @@ async fn what_was_posted_is_found_again(store: &Store, bot_id: i32, source: i64)
         .reply(
             id,
             vec![message],
-            "sent 1 messages".to_owned(),
+            waviro_store::ReplyNote::sent(1, &[], false),
             START + 2,
             lane,
         )
@@ -387,7 +388,7 @@ async fn messages_are_found_by_text_and_time(store: &Store, bot_id: i32) {
         ..LogFilter::default()
     };
     assert_eq!(found(standing(0), 10).await, ids(&[77_004, 77_003]));
-    let failed = AckUpdate::Failed("nack: 463".to_owned());
+    let failed = AckUpdate::Failed(MessageFailure::nack(Nack::FirstMessage));
     apply_ack(store, &channels, bot_id, 77_004, failed).await;
     assert_eq!(found(standing(-1), 10).await, ids(&[77_004]));
     let before = LogFilter {

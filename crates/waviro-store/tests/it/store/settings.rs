@@ -1,6 +1,6 @@
 //! A bot's settings with an effect in the database.
 
-use waviro_store::{Accepting, AckUpdate, AddBot, Repeats, Store};
+use waviro_store::{Accepting, AckUpdate, AddBot, MessageFailure, Repeats, Store};
 use waviro_testing::samples::START;
 
 use super::{accept, ack, apply_ack, channels, row, row_at};
@@ -127,7 +127,7 @@ async fn when_messages_were_last_taken_is_known(store: &Store) {
         &channels,
         72,
         77_7202,
-        AckUpdate::Failed("no".to_owned()),
+        AckUpdate::Failed(MessageFailure::expired()),
     )
     .await;
     assert_eq!(store.last_sent(72, 10).await.unwrap(), [START, START]);

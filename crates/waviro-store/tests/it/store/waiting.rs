@@ -3,7 +3,8 @@
 
 use url::Url;
 use waviro_store::{
-    AddRule, Due, EndpointFailure, Hook, NewInboundRow, NewRule, RuleChange, Store, endpoint_of,
+    AddRule, AttemptFailure, Due, EndpointFailure, Hook, NewInboundRow, NewRule, ReplyOutcome,
+    RuleChange, Store, endpoint_of,
 };
 use waviro_testing::samples::START;
 use waviro_testing::samples::picture;
@@ -111,7 +112,9 @@ async fn a_long_backlog_follows_its_rule_and_ends_with_it(store: &Store) {
     assert_eq!(open(), (0, 0));
     let last = store.delivery(BOT_ID, due[449].id).await.unwrap().unwrap();
     assert_eq!(last.outcome, Some(outcome));
-    assert_eq!(last.note.as_deref(), Some("the rule was deleted"));
+    let note = last.note.unwrap();
+    assert_eq!(note.text, "the rule was deleted");
+    assert_eq!(note.outcome, ReplyOutcome::Cancelled);
 }
 
 async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
@@ -119,7 +122,7 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
     let (id, endpoint) = (rule(store, "wake", &to).await, endpoint_of(&to));
     let due = backlog(store, "V", id, &to).await;
     for (n, due) in due.iter().enumerate() {
-        let failed = attempt(Some("status 500"));
+        let failed = attempt(Some(AttemptFailure::status(500)));
         // For one delivery the endpoint itself asked for a pause.
         let put_off = store.put_off(due, failed, START + 60_000, n == 3);
         put_off.await.unwrap();
@@ -127,7 +130,7 @@ async fn a_long_backlog_is_woken_when_its_endpoint_works(store: &Store) {
     let failure = EndpointFailure {
         endpoint: endpoint.clone(),
         failing_since: START,
-        last_error: "status 500".to_owned(),
+        last_error: AttemptFailure::status(500),
         off_at: None,
     };
     store.endpoint_fails(failure.clone()).await.unwrap();

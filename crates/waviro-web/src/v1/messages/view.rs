@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use waviro_link::{Content, Media};
 use waviro_store::{CardDetail, FileDetail, InboundRow, SentRow, words};
 
+use super::super::causes::MessageCauseCode;
 use super::super::timestamp::Timestamp;
 
 /// The direction of a message.
@@ -62,9 +63,15 @@ pub struct MessageView {
     pub(crate) text: String,
     /// The state of the message.
     pub(crate) state: MessageState,
-    /// The cause of the failure.
-    #[schema(required)]
+    /// The cause of the failure, in words for people.
+    #[schema(required, example = "nack: 463")]
     pub(crate) cause: Option<String>,
+    /// The stable code of the cause; null if the message did not fail.
+    #[schema(required)]
+    pub(crate) cause_code: Option<MessageCauseCode>,
+    /// WhatsApp's own error code, if WhatsApp refused the message.
+    #[schema(required, minimum = 0, example = 463)]
+    pub(crate) whatsapp_code: Option<u16>,
     /// When the gateway accepted or received the message.
     pub(crate) at: Timestamp,
     /// When WhatsApp acknowledged the message, or when sending failed; for a received message,
@@ -168,7 +175,12 @@ impl From<SentRow> for MessageView {
                 3.. => MessageState::Read,
                 _ => MessageState::Failed,
             },
-            cause: row.cause,
+            cause_code: row.failure.as_ref().map(|failure| failure.cause.into()),
+            whatsapp_code: row
+                .failure
+                .as_ref()
+                .and_then(|failure| failure.cause.whatsapp_code()),
+            cause: row.failure.map(|failure| failure.text),
             at: Timestamp(row.accepted_at),
             sent_at: row.settled_at.map(Timestamp),
             delivered_at: row.delivered_at.map(Timestamp),
@@ -216,6 +228,8 @@ impl From<InboundRow> for MessageView {
             text: detail.text.unwrap_or(row.text),
             state: MessageState::Received,
             cause: None,
+            cause_code: None,
+            whatsapp_code: None,
             at: Timestamp(row.received_at),
             sent_at: Some(Timestamp(row.at)),
             delivered_at: None,

@@ -168,6 +168,7 @@ impl From<LinkError> for Problem {
                 tracing::warn!(cause, "request to WhatsApp failed");
                 Self::WhatsAppUnavailable
             }
+            LinkError::Denied { code, text } => Self::RefusedByWhatsApp(format!("{code} {text}")),
             LinkError::Refused(words) => Self::RefusedByWhatsApp(words),
             LinkError::Store(cause) => {
                 error!(cause, "link store failed");

@@ -16,11 +16,12 @@ use waviro_core::net::{self, Call};
 use waviro_core::webhook_reply::{self, Item, Parsed};
 use waviro_link::{GroupId, MediaKind, Number};
 use waviro_store::keyword::{self, InboundText};
-use waviro_store::{RuleRow, beginning};
+use waviro_store::{AttemptFailure, RuleRow, beginning};
 
 use super::super::V1;
 use super::super::auth::ChangesBot;
 use super::super::body::{Body, Fields, FromFields, required};
+use super::super::causes::AttemptCauseCode;
 use super::super::problem::Problem;
 use super::super::responses::JsonResult;
 use super::RuleView;
@@ -109,9 +110,12 @@ pub struct CameOf {
     pub(crate) answer: String,
     /// The gateway's reaction to such a response.
     pub(crate) verdict: Verdict,
-    /// The reason, if the request failed.
-    #[schema(required)]
+    /// The reason, if the request failed, in words for people.
+    #[schema(required, example = "status 500")]
     pub(crate) cause: Option<String>,
+    /// The stable code of the reason.
+    #[schema(required)]
+    pub(crate) cause_code: Option<AttemptCauseCode>,
     /// The messages that would be sent to the chat, in order.
     pub(crate) reply: Vec<ReplyItem>,
     /// The items of the reply that would not be sent, with the reason.
@@ -265,7 +269,7 @@ async fn try_once(
             (tried, true)
         }
     };
-    let (verdict, cause) = match retry::decide(&tried.outcome, 0, 0.0) {
+    let (verdict, failure) = match retry::decide(&tried.outcome, 0, 0.0) {
         retry::Decision::Delivered => (Verdict::Delivered, None),
         retry::Decision::Retry { error, .. } | retry::Decision::GiveUp { error } => {
             (Verdict::Retried, Some(error))
@@ -276,14 +280,14 @@ async fn try_once(
             } else {
                 Verdict::SwitchedOff
             };
-            (verdict, Some("status 410".to_owned()))
+            (verdict, Some(AttemptFailure::status(410)))
         }
     };
     let answer = tried.outcome.as_ref().ok();
     let bytes = answer.map(|answer| &answer.body[..]).unwrap_or_default();
-    let parsed = match &cause {
+    let parsed = match &failure {
         None => webhook_reply::parse(bytes).map_err(|why| why.to_string()),
-        Some(cause) => Err(format!("no 2xx: {cause}")),
+        Some(failure) => Err(format!("no 2xx: {failure}")),
     };
     let nothing_because = match &parsed {
         Err(why) => Some(why.clone()),
@@ -305,7 +309,8 @@ async fn try_once(
         address: tried.address.map(|address| address.to_string()),
         answer: beginning(&String::from_utf8_lossy(bytes)).to_owned(),
         verdict,
-        cause,
+        cause_code: failure.as_ref().map(|failure| failure.cause.into()),
+        cause: failure.map(|failure| failure.text),
         reply: parsed.items.into_iter().map(ReplyItem::from).collect(),
         skipped: skipped.collect(),
         nothing_because,

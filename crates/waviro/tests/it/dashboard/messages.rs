@@ -235,9 +235,13 @@ async fn the_cause_of_a_failed_message_is_shown_as_a_sentence() {
     )
     .await;
     let page = admin.page(&format!("{MESSAGES}/{id}")).await;
-    page.has(&["WhatsApp refused this message.", "nack: 463"]);
-    assert_eq!(
-        listed(&admin.page(&format!("{MESSAGES}?state=failed")).await),
-        [id]
-    );
+    page.has(&[
+        "WhatsApp refused this message, code 463.",
+        "let customers write first",
+        "Refused by WhatsApp (463), ack -1",
+        "nack: 463",
+    ]);
+    let list = admin.page(&format!("{MESSAGES}?state=failed")).await;
+    list.has(&["Refused by WhatsApp (463)"]);
+    assert_eq!(listed(&list), [id]);
 }

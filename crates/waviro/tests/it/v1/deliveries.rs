@@ -58,7 +58,14 @@ async fn a_webhook_is_listed_with_each_attempt_and_the_outcome_of_its_reply() {
         (&shown["chat"], &shown["source"]),
         (&json!(format!("{BUDI}@c.us")), &json!(1))
     );
-    assert_eq!(shown["note"], "sent 1 messages");
+    assert_eq!(
+        (&shown["note"], &shown["note_code"]),
+        (&json!("sent 1 messages"), &json!("sent"))
+    );
+    assert_eq!(
+        (&shown["last_error_code"], &shown["last_status"]),
+        (&json!("status"), &json!(500))
+    );
     assert!(shown["replied_at"].is_string());
     let attempts = shown["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 2);
@@ -66,6 +73,8 @@ async fn a_webhook_is_listed_with_each_attempt_and_the_outcome_of_its_reply() {
         (&attempts[0]["status"], &attempts[0]["cause"]),
         (&json!(500), &json!("status 500"))
     );
+    assert_eq!(attempts[0]["cause_code"], "status");
+    assert_eq!(attempts[1]["cause_code"], Value::Null);
     assert_eq!(
         (&attempts[0]["answer"], &attempts[0]["address"]),
         (&json!("<h1>rusak</h1>"), &json!("127.0.0.1"))

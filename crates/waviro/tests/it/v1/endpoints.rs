@@ -37,7 +37,7 @@ async fn an_endpoint_that_fails_is_listed_and_called_again_on_demand() {
     let shown = api.get("/v1/endpoints").await.done()["data"][0].clone();
     let port = hooks.url("").port().unwrap();
     let endpoint = format!("http://127.0.0.1:{port}");
-    let expected = json!({"endpoint": endpoint, "failing_since": "2023-03-15T03:02:10Z", "last_error": "status 500", "off_at": null, "waiting": 1});
+    let expected = json!({"endpoint": endpoint, "failing_since": "2023-03-15T03:02:10Z", "last_error": "status 500", "last_error_code": "status", "last_status": 500, "off_at": null, "waiting": 1});
     assert_eq!(shown, expected);
     let on = api
         .post(

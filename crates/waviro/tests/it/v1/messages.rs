@@ -1,7 +1,7 @@
 //! `/v1/bots/{bot}/messages`
 
 use serde_json::{Value, json};
-use waviro_link::{Content, ReceiptLevel};
+use waviro_link::{Content, LinkError, ReceiptLevel};
 use waviro_testing::hooks::Hooks;
 use waviro_testing::samples::inbound;
 use waviro_testing::samples::{GROUP, number};
@@ -146,6 +146,36 @@ async fn a_message_shows_its_times_its_ack_and_each_callback() {
         3
     );
     assert_eq!(shown["notify_url"], notify.as_str());
+}
+
+#[tokio::test]
+async fn a_refused_message_shows_a_stable_code_and_the_code_of_whatsapp() {
+    let api = ApiTest::online().await;
+    let link = api.app.link();
+    link.keep_silent();
+    let causes =
+        |shown: &Value| ["cause", "cause_code", "whatsapp_code"].map(|field| shown[field].clone());
+    let id = send(&api, json!({"to": BUDI, "text": "halo"})).await;
+    let pending = api.get(&format!("{MESSAGES}/{id}")).await.done().clone();
+    assert_eq!(causes(&pending), [Value::Null, Value::Null, Value::Null]);
+    link.nack(&id.parse().unwrap(), "475").await;
+    let refused = once(&api, &id, "failed").await;
+    assert_eq!(
+        causes(&refused),
+        [json!("nack: 475"), json!("nack"), json!(475)]
+    );
+    let text = "item-not-found".to_owned();
+    link.fail_next_send(LinkError::Denied { code: 404, text });
+    let id = send(&api, json!({"to": GROUP, "text": "halo"})).await;
+    let refused = once(&api, &id, "failed").await;
+    assert_eq!(
+        causes(&refused),
+        [
+            json!("refused: 404 item-not-found"),
+            json!("refused"),
+            json!(404)
+        ]
+    );
 }
 
 #[tokio::test]

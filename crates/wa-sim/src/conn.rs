@@ -4,8 +4,8 @@
 //! Each connection has two tasks. The reader handles stanzas in order of arrival. The writer takes
 //! stanzas from a queue, encrypts them, and sends all waiting stanzas in one WebSocket message.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -16,17 +16,19 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wacore::framing::{FrameDecoder, append_frame_into, encode_frame};
 use wacore::handshake::NoiseCipher;
+use wacore_binary::OwnedNodeRef;
 use wacore_binary::util::unpack_bytes;
-use wacore_binary::{Node, OwnedNodeRef, marshal};
 
 use crate::dictionary::Dictionary;
-use crate::event::SimEvent;
 use crate::handshake::{self, HandshakeError, Secured, Step};
 use crate::login::{self, Admission};
-use crate::pairing::Unpaired;
-use crate::stanza::Linked;
-use crate::wire::{Sender, UNPAIRED};
+use crate::pairing;
+use crate::stanza;
+use crate::stanza::linked::Linked;
 use crate::world::World;
+use crate::world::event::SimEvent;
+use crate::world::link::{Link, Outgoing, Wire};
+use crate::world::wire::Sender;
 
 /// The time limit for the whole handshake. A slower client is disconnected.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(20);
@@ -39,76 +41,6 @@ const CLOSE_DEADLINE: Duration = Duration::from_millis(500);
 /// derives them asynchronously, loses a frame that arrives in between, and then fails to decrypt.
 /// A real network is slower than the derivation, but the loopback interface is faster.
 const KEY_DERIVATION: Duration = Duration::from_millis(100);
-
-/// The socket under a connection, as far as others must reach it.
-#[derive(Debug, Default)]
-pub(crate) struct Wire {
-    /// True if the socket ends with a reset (RST) instead of a normal end (FIN).
-    pub(crate) reset: AtomicBool,
-    /// `number:device`, set at the login.
-    device: OnceLock<String>,
-    /// The name of the connection in the wire log. A refused login sets the name too.
-    called: OnceLock<Arc<str>>,
-    /// The client's `Host` header, including the port. The media host has the same name.
-    pub(crate) host: OnceLock<String>,
-}
-
-impl Wire {
-    fn called(&self) -> Arc<str> {
-        let name = self.called.get().map(Arc::clone);
-        name.unwrap_or_else(|| Arc::from(UNPAIRED))
-    }
-}
-
-/// A handle to send stanzas to a client. A clone is cheap.
-#[derive(Clone)]
-pub(crate) struct Link {
-    out: mpsc::UnboundedSender<Outgoing>,
-    wire: Arc<Wire>,
-    hang_up: CancellationToken,
-}
-
-enum Outgoing {
-    Stanza(Bytes),
-    Close,
-}
-
-impl Link {
-    /// Sends a stanza. If the connection has ended, the stanza is dropped, so a stanza that must
-    /// not be lost needs a place in the companion's queue.
-    pub(crate) fn send(&self, node: &Node) {
-        match marshal(node) {
-            Ok(wire) => self.send_wire(wire.into()),
-            Err(error) => tracing::warn!(%error, tag = %node.tag, "stanza cannot be encoded"),
-        }
-    }
-
-    /// Sends a marshalled stanza.
-    pub(crate) fn send_wire(&self, wire: Bytes) {
-        let _ = self.out.send(Outgoing::Stanza(wire));
-    }
-
-    /// Closes the connection after the stanzas sent before.
-    pub(crate) fn close(&self) {
-        let _ = self.out.send(Outgoing::Close);
-    }
-
-    /// Resets the connection at once.
-    pub(crate) fn reset(&self) {
-        self.wire.reset.store(true, Ordering::Release);
-        self.hang_up.cancel();
-    }
-
-    /// Returns the host name and port used by the client to reach this server, if the client sent a
-    /// `Host` header.
-    pub(crate) fn host(&self) -> Option<&str> {
-        self.wire.host.get().map(String::as_str)
-    }
-
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.wire, &other.wire)
-    }
-}
 
 /// Serves a WebSocket until the connection ends.
 pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>) {
@@ -151,11 +83,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
 
     let (out, outgoing) = mpsc::unbounded_channel();
     let hang_up = world.stop.child_token();
-    let link = Link {
-        out,
-        wire: Arc::clone(&wire),
-        hang_up: hang_up.clone(),
-    };
+    let link = Link::new(out, Arc::clone(&wire), hang_up.clone());
     let reading = (read, dictionary);
     let writer = world.tasks.spawn(write_frames(
         sink,
@@ -168,13 +96,13 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
 
     match login::admit(&world, &client_key, &payload, pattern) {
         Admission::Pair => {
-            let unpaired = Unpaired::begin(&world, link.clone(), client_key, &payload);
+            let unpaired = pairing::begin(&world, link.clone(), client_key, &payload);
             let heard = |frame: &[u8]| listen(&world, &wire, frame, false);
             read_stanzas(&mut frames, reading, &hang_up, heard, |node| {
-                unpaired.handle(node);
+                pairing::handle(&world, &unpaired, node);
             })
             .await;
-            unpaired.end();
+            pairing::end(&world, &unpaired);
         }
         Admission::Login(account, companion) => {
             let _ = wire.device.set(companion.name.clone());
@@ -182,7 +110,7 @@ pub(crate) async fn serve(socket: WebSocket, world: Arc<World>, wire: Arc<Wire>)
             let linked = Linked::begin(&world, account, companion, link.clone(), pattern);
             let heard = |frame: &[u8]| listen(&world, &wire, frame, linked.is_stalled());
             read_stanzas(&mut frames, reading, &hang_up, heard, |node| {
-                linked.handle(node);
+                stanza::handle(&linked, node);
             })
             .await;
             linked.end();

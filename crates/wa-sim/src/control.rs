@@ -12,23 +12,25 @@ mod faults;
 mod groups;
 mod messages;
 mod phones;
+mod request;
 mod send;
 mod waiting;
 mod wire;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
 use serde_json::json;
 
+use crate::base64::encode;
+use crate::page;
 use crate::sim::Sim;
-use crate::snapshot::encode;
+
+use request::ApiError;
 
 /// The routes below `/control`.
 pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
@@ -70,7 +72,7 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
         .route("/control/faults", get(faults::show).patch(faults::change))
         .route("/control/events", get(events::stream))
         .route("/control/wire", get(wire::follow))
-        .merge(crate::page::router())
+        .merge(page::router())
         .method_not_allowed_fallback(async || {
             ApiError::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -85,83 +87,6 @@ pub(crate) fn router(is_loopback: bool) -> Router<Sim> {
         router.layer(middleware::from_fn(only_loopback))
     } else {
         router
-    }
-}
-
-/// An error response of the API.
-pub(crate) struct ApiError {
-    status: StatusCode,
-    sentence: String,
-}
-
-impl ApiError {
-    fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
-        Self {
-            status,
-            sentence: sentence.into(),
-        }
-    }
-
-    fn bad_request(sentence: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, sentence)
-    }
-
-    fn not_found(sentence: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, sentence)
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.sentence }))).into_response()
-    }
-}
-
-/// A JSON body. A body that cannot be read gets an [`ApiError`]. No body counts as an empty object.
-pub(crate) struct Body<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = axum::body::Bytes::from_request(request, state)
-            .await
-            .map_err(|error| {
-                ApiError::new(error.status(), format!("the body cannot be read: {error}"))
-            })?;
-        let bytes = if bytes.trim_ascii().is_empty() {
-            b"{}"
-        } else {
-            &bytes[..]
-        };
-        match Json::from_bytes(bytes) {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::JsonDataError(error)) => Err(ApiError::bad_request(format!(
-                "a field of the JSON body is missing or has the wrong type: {}",
-                error.body_text()
-            ))),
-            Err(error) => Err(ApiError::bad_request(format!(
-                "the body is not JSON: {}",
-                error.body_text()
-            ))),
-        }
-    }
-}
-
-/// The single name in a path: a phone's number or a device's id.
-pub(crate) struct Named(pub(crate) String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(name)) => Ok(Self(name)),
-            Err(error) => Err(ApiError::bad_request(format!(
-                "the path cannot be read: {}",
-                error.body_text()
-            ))),
-        }
     }
 }
 

@@ -16,33 +16,32 @@
 //! ```
 //!
 //! # Map
-//! - [`Sim`] (`sim`), [`Phone`] (`phone`), [`Group`] (`group`), [`Faults`] (`fault`), [`SimEvent`]
-//!   (`event`): the API
-//! - `control`: the same API over HTTP; `page`: the web page on top of `control`
-//! - `server` accepts TCP connections, with TLS (`tls`) or without
-//! - `handshake` performs the Noise handshake; `conn` reads and writes frames; `login` accepts or
-//!   refuses a device; `pairing` links a device
-//! - `dictionary`: transcodes the stanzas of clients that use token dictionary 2
-//! - `stanza`, `iq`: the handlers of stanzas from companions, a file for each kind
-//! - `companion`: a linked device; `offline`: the queue of stanzas for a companion
-//! - `media`: the media host; anyone with the direct path can fetch an encrypted file
-//! - `wire`: the log of stanzas on the wire
-//! - `world`: accounts and groups; `snapshot`: the state on disk; `seed`: the seeded random
-//!   generators
+//! A module imports modules of its own row and of lower rows. An import cycle has at most two
+//! files.
+//! - `builder`: starts a simulator; `server`: accepts TCP connections, with TLS (`tls`) or without
+//! - `control`: the API over HTTP, with the web page (`page`); `media_host`: files over HTTP;
+//!   `conn`: the frames of a client, with the handshake and the login
+//! - [`Sim`] (`sim`): the handle of a simulator; `snapshot`: the state on disk
+//! - the protocol: `stanza`, `iq`, `pairing`, `login` handle the stanzas of clients, a file for
+//!   each kind; [`Phone`] (`phone`) has the actions of a phone: send, receive, receipts, calls
+//! - `world`: the state, without knowledge of stanzas: accounts with phones and companions, groups,
+//!   files, [`Faults`], [`SimEvent`], the log of stanzas on the wire
+//! - `handshake`: the Noise handshake; `dictionary`: transcodes the stanzas of clients that use
+//!   token dictionary 2; `seed`: the seeded random generators
 #![warn(missing_docs)]
 
-mod companion;
+mod base64;
+mod builder;
 mod conn;
 mod control;
 mod dictionary;
-mod event;
-mod fault;
-mod group;
+mod disk;
 mod handshake;
 mod iq;
 mod login;
-mod media;
-mod offline;
+mod media_host;
+mod node;
+mod number;
 mod page;
 mod pairing;
 mod phone;
@@ -52,19 +51,21 @@ mod sim;
 mod snapshot;
 mod stanza;
 mod tls;
-mod wire;
 mod world;
 
-pub use companion::DeviceInfo;
-pub use event::SimEvent;
-pub use fault::{Ban, FaultState, Faults};
-pub use group::{Addressing, Group, GroupError, GroupInfo, GroupSetting, GroupSpec};
+pub use builder::SimBuilder;
 pub use handshake::Pattern;
-pub use pairing::{ScanError, WaitingClient};
-pub use phone::{
-    AnswerTo, ContactCard, InboxMessage, MediaKind, Outgoing, OutgoingMedia, Phone, PhoneSpec,
-    Receipts, SendError, WaitError,
-};
-pub use sim::{Drop, Sim, SimBuilder, SimError};
+pub use phone::outgoing::{AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, SendError};
+pub use phone::{Phone, WaitError};
+pub use sim::groups::GroupError;
+pub use sim::{Drop, Sim, SimError};
 pub use tls::Certificate;
-pub use wire::{Sender, WireStanza};
+pub use world::account::PhoneSpec;
+pub use world::companion::DeviceInfo;
+pub use world::event::SimEvent;
+pub use world::fault::{Ban, FaultState, Faults};
+pub use world::group::{Addressing, Group, GroupInfo, GroupSetting, GroupSpec};
+pub use world::habits::Receipts;
+pub use world::inbox::InboxMessage;
+pub use world::pairings::{ScanError, WaitingClient};
+pub use world::wire::{Sender, WireStanza};

@@ -6,11 +6,11 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
-use crate::companion::Companion;
-use crate::event::SimEvent;
 use crate::handshake::Pattern;
-use crate::phone::Account;
 use crate::world::World;
+use crate::world::account::Account;
+use crate::world::companion::Companion;
+use crate::world::event::SimEvent;
 
 /// The permitted action of a client after the handshake.
 pub(crate) enum Admission {

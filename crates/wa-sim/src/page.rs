@@ -15,8 +15,8 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::media::{hex, sha256};
 use crate::sim::Sim;
+use crate::world::media::{hex, sha256};
 
 /// Allows no foreign resource, no inline code and no embedding in a frame. Pictures and films come
 /// from the control API. Files to be sent are previewed as blobs; thumbnails are data URLs.

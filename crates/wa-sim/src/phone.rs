@@ -1,91 +1,44 @@
 //! Virtual phones: the primary device of an account, with a real Signal identity, an inbox and
 //! settings.
 //!
-//! [`Phone`] is the handle for tests and for the control API. [`Account`] is the state behind the
-//! handle: the server's data about the account, and the data of the phone.
+//! [`Phone`] is the handle for tests and for the control API. The state behind the handle is
+//! [`Account`].
 //!
-//! - `receive`: decrypts a message, shows the message once, sends receipts; `asking`: retry
-//!   receipts
-//! - `outgoing`: the kinds of messages to send; `compose`: builds the protobuf message; `call`:
-//!   calls
+//! - `receive`: decrypts a message, shows the message once; `habits`, `receipt`: receipts;
+//!   `asking`: retry receipts; `content`: the shown content of a message
+//! - `outgoing`: the kinds of messages to send; `sending`: the API for sending; `compose`: builds
+//!   the protobuf message; `upload`: uploads the file; `call`: calls
 //! - `send`: encrypts a message for each companion of the sender and of the receivers; `transmit`:
 //!   builds and queues the stanza for one companion
-//! - `signal`: sessions and keys; `inbox`: the shown messages; `content`: kinds of messages;
-//!   `files`: the files of messages; `habits`: the settings of receipts and retries; `ticks`:
-//!   delivery and read state of sent messages
 
-pub(crate) mod account;
 pub(crate) mod asking;
 mod call;
 mod compose;
-pub(crate) mod content;
-pub(crate) mod files;
-pub(crate) mod habits;
-pub(crate) mod inbox;
+mod content;
+mod habits;
 pub(crate) mod outgoing;
+pub(crate) mod receipt;
 pub(crate) mod receive;
 pub(crate) mod send;
-pub(crate) mod signal;
-pub(crate) mod ticks;
+mod sending;
 mod transmit;
+mod upload;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
-pub(crate) use account::Account;
-pub use habits::Receipts;
-pub use inbox::InboxMessage;
-pub use outgoing::{AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, SendError};
-
-use crate::companion::DeviceInfo;
-use crate::event::SimEvent;
-use crate::pairing::ScanError;
+use crate::pairing;
+use crate::pairing::unlink::unlink;
 use crate::world::World;
-
-/// The properties of a new phone.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PhoneSpec {
-    pub(crate) number: String,
-    pub(crate) name: String,
-    #[serde(default = "yes")]
-    pub(crate) lid_migrated: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl PhoneSpec {
-    /// A phone with this number (all characters except digits are dropped) and push name.
-    pub fn new(number: impl AsRef<str>, name: impl Into<String>) -> Self {
-        Self {
-            number: digits(number.as_ref()),
-            name: name.into(),
-            lid_migrated: true,
-        }
-    }
-
-    /// Sets whether the account addresses people by LID, as new accounts do. The default is `true`.
-    #[must_use]
-    pub fn lid_migrated(mut self, on: bool) -> Self {
-        self.lid_migrated = on;
-        self
-    }
-}
-
-/// The origin of a message: the sending device, and the form of the receipts for the message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Origin {
-    pub(crate) number: String,
-    pub(crate) device: u16,
-    /// True if the sender used the reader's LID. Receipts then use the LID too.
-    pub(crate) by_lid: bool,
-    pub(crate) group: Option<String>,
-}
+use crate::world::account::Account;
+use crate::world::companion::DeviceInfo;
+use crate::world::event::SimEvent;
+use crate::world::habits::Receipts;
+use crate::world::inbox::InboxMessage;
+use crate::world::pairings::ScanError;
 
 /// A virtual phone. A clone is cheap and refers to the same phone.
 #[derive(Clone)]
@@ -149,7 +102,7 @@ impl Phone {
     /// The code is unreadable, unknown or expired, or the companion did not answer correctly within
     /// ten seconds.
     pub async fn scan(&self, qr: &str) -> Result<DeviceInfo, ScanError> {
-        crate::pairing::scan(&self.world, &self.account, qr).await
+        pairing::scan(&self.world, &self.account, qr).await
     }
 
     /// Enters the eight-character code of a companion that requested a link to this number.
@@ -157,7 +110,7 @@ impl Phone {
     /// # Errors
     /// No companion is waiting for this number, the code is wrong, or the companion did not answer.
     pub async fn enter_code(&self, code: &str) -> Result<DeviceInfo, ScanError> {
-        crate::pairing::link_code::enter(&self.world, &self.account, code).await
+        pairing::link_code::enter(&self.world, &self.account, code).await
     }
 
     /// Returns all messages in the inbox, oldest first.
@@ -286,7 +239,7 @@ impl Phone {
     pub async fn logout_devices(&self) -> usize {
         let companions = self.account.companions();
         for companion in &companions {
-            crate::pairing::unlink(&self.world, companion);
+            unlink(&self.world, companion);
         }
         companions.len()
     }
@@ -306,9 +259,4 @@ impl Phone {
     pub fn duplicates(&self) -> u64 {
         self.account.inbox.lock().duplicates()
     }
-}
-
-/// Returns only the digits of a number, because users also write `+62 812-…`.
-pub(crate) fn digits(number: &str) -> String {
-    number.chars().filter(char::is_ascii_digit).collect()
 }

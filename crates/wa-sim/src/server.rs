@@ -24,10 +24,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::server::TlsStream;
 
-use crate::conn::{self, Wire};
+use crate::conn;
 use crate::control;
-use crate::media::host as media_host;
+use crate::media_host;
 use crate::sim::Sim;
+use crate::world::link::Wire;
 
 /// A frame holds at most 16 MiB; a WebSocket message can hold several frames.
 const MAX_MESSAGE: usize = 32 << 20;

@@ -21,24 +21,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::companion::{Companion, Fixed, Keys};
-use crate::group::{Group, GroupInfo};
-use crate::iq::appstate::AppState;
-use crate::offline::{Class, Waiting};
-use crate::phone::habits::Habits;
-use crate::phone::inbox::{InboxMessage, Unread};
-use crate::phone::receive::Held;
-use crate::phone::signal::SavedSignal;
-use crate::phone::{Account, PhoneSpec};
+use crate::disk;
 use crate::seed::Seed;
-use crate::sim::SimError;
 use crate::world::World;
+use crate::world::account::{Account, PhoneSpec};
+use crate::world::app_state::AppState;
+use crate::world::companion::{Companion, Fixed, Keys};
+use crate::world::delivery::Held;
+use crate::world::group::{Group, GroupInfo};
+use crate::world::habits::Habits;
+use crate::world::inbox::{InboxMessage, Unread};
+use crate::world::offline::{Class, Waiting};
+use crate::world::signal::SavedSignal;
 
 /// The shortest time between two snapshots.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -81,8 +79,14 @@ struct SavedStanza {
     class: Class,
     id: String,
     detail: String,
-    #[serde(with = "base64_bytes")]
+    #[serde(with = "crate::base64::serde_bytes")]
     wire: Vec<u8>,
+}
+
+/// A file or folder of the data directory that could not be read or created.
+pub(crate) struct Unusable {
+    pub(crate) path: PathBuf,
+    pub(crate) reason: String,
 }
 
 /// The content of `server.json` after opening a data directory.
@@ -92,10 +96,10 @@ pub(crate) struct Opened {
 }
 
 /// Opens a data directory, creates missing folders, and counts the start.
-pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, SimError> {
+pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, Unusable> {
     for sub in ["accounts", "inboxes", "media"] {
         let path = dir.join(sub);
-        make_folder(&path).map_err(|error| unusable(&path, &error))?;
+        disk::make_folder(&path).map_err(|error| unusable(&path, &error))?;
     }
     let path = dir.join("server.json");
     let mut server = read::<SavedServer>(&path)?.unwrap_or(SavedServer { seed, runs: 0 });
@@ -108,7 +112,7 @@ pub(crate) fn open(dir: &Path, seed: Seed) -> Result<Opened, SimError> {
 }
 
 /// Reads the saved state into an empty world.
-pub(crate) fn restore(world: &World) -> Result<(), SimError> {
+pub(crate) fn restore(world: &World) -> Result<(), Unusable> {
     let Some(dir) = &world.data_dir else {
         return Ok(());
     };
@@ -129,7 +133,7 @@ pub(crate) fn restore(world: &World) -> Result<(), SimError> {
     Ok(())
 }
 
-fn restore_account(world: &World, dir: &Path, saved: SavedAccount) -> Result<(), SimError> {
+fn restore_account(world: &World, dir: &Path, saved: SavedAccount) -> Result<(), Unusable> {
     let spec = PhoneSpec::new(&saved.number, saved.name).lid_migrated(saved.lid_migrated);
     let account = world.add_account(spec);
     account.set_next_device(saved.next_device);
@@ -323,7 +327,7 @@ fn inbox_path(dir: &Path, number: &str) -> PathBuf {
     dir.join("inboxes").join(format!("{number}.jsonl"))
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, SimError> {
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Unusable> {
     match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map(Some)
@@ -334,59 +338,12 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, SimError> {
 }
 
 fn replace<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
-    replace_bytes(path, &serde_json::to_vec(value)?)
+    disk::replace_bytes(path, &serde_json::to_vec(value)?)
 }
 
-/// Replaces (or creates) a file atomically.
-pub(crate) fn replace_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&beside)?.write_all(bytes)?;
-    std::fs::rename(beside, path)
-}
-
-/// Creates a folder with access for its owner only, like the files. The files contain keys and
-/// messages, but only of simulated phones.
-fn make_folder(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> SimError {
-    SimError::Data {
+fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> Unusable {
+    Unusable {
         path: path.to_owned(),
         reason: reason.to_string(),
-    }
-}
-
-/// Encodes bytes as base64.
-pub(crate) fn encode(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
-
-/// Decodes base64.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
-}
-
-/// Serializes bytes as base64 text, for serde's `with`.
-pub(crate) mod base64_bytes {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&super::encode(bytes))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        super::decode(&text).ok_or_else(|| serde::de::Error::custom("not base64"))
     }
 }

@@ -1,6 +1,29 @@
-//! The state of the server: accounts, groups, and clients that wait for a QR scan.
+//! The state of the server: accounts with their phones and companions, groups, files, faults,
+//! events, and clients that wait for a link.
+//!
+//! **The modules below `world` build no stanza and call no handler.** The queue of a companion
+//! stores stanzas and only marks redelivered stanzas. The handlers and the actions of phones are
+//! above this layer and take a [`World`] as an argument.
 //!
 //! Each lock is held for a short time. A task never holds the locks of two accounts at once.
+
+pub(crate) mod account;
+pub(crate) mod app_state;
+pub(crate) mod companion;
+pub(crate) mod delivery;
+pub(crate) mod event;
+pub(crate) mod fault;
+pub(crate) mod file;
+pub(crate) mod group;
+pub(crate) mod habits;
+pub(crate) mod inbox;
+pub(crate) mod link;
+pub(crate) mod media;
+pub(crate) mod offline;
+pub(crate) mod pairings;
+pub(crate) mod signal;
+pub(crate) mod ticks;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -17,18 +40,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wacore_binary::{Jid, Server};
 
-use crate::companion::{Companion, DeviceInfo};
-use crate::event::{BACKLOG, SimEvent};
-use crate::fault::Faults;
-use crate::group::{Group, GroupSpec};
 use crate::handshake::ServerKeys;
-use crate::iq;
-use crate::media::Media;
-use crate::pairing::Pairings;
-use crate::phone::files::Checked;
-use crate::phone::{Account, PhoneSpec};
 use crate::seed::Seed;
-use crate::wire::WireLog;
+
+use account::{Account, PhoneSpec};
+use companion::{Companion, DeviceInfo};
+use event::{BACKLOG, SimEvent};
+use fault::Faults;
+use file::Checked;
+use group::{Group, GroupSpec};
+use media::Media;
+use pairings::Pairings;
+use wire::WireLog;
 
 /// A clock, passed as an argument so that tests can replace it.
 pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -135,6 +158,13 @@ impl World {
         }
     }
 
+    /// Emits the number of clients that wait for a link.
+    pub(crate) fn emit_waiting(&self) {
+        self.emit(|| SimEvent::Waiting {
+            count: self.pairings.lock().count(),
+        });
+    }
+
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<SimEvent> {
         self.events.subscribe()
     }
@@ -232,7 +262,7 @@ impl World {
         group
     }
 
-    /// Creates a group, and phones for unknown members, then notifies the members' companions.
+    /// Creates a group, and phones for unknown members.
     pub(crate) fn create_group(&self, spec: GroupSpec) -> Arc<Group> {
         for number in spec.members.iter().chain([&spec.owner]) {
             self.add_account(PhoneSpec::new(number, number.as_str()));
@@ -242,9 +272,7 @@ impl World {
             "120363{:012}",
             self.rng.lock().random_range(0..1_000_000_000_000_u64)
         );
-        let group = self.put_group(Group::new(id, spec, self.now()));
-        iq::groups::changes::announce(self, &group);
-        group
+        self.put_group(Group::new(id, spec, self.now()))
     }
 
     /// Returns the name of a chat in the phone's inbox: a number or a group id.

@@ -5,9 +5,9 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Body, Named};
-use crate::companion::DeviceInfo;
+use super::request::{ApiError, Body, Named};
 use crate::sim::{Drop, Sim};
+use crate::world::companion::DeviceInfo;
 
 /// `GET /control/devices`.
 pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<DeviceInfo>> {

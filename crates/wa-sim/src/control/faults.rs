@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
-use super::{ApiError, Body};
-use crate::fault::FaultState;
+use super::request::{ApiError, Body};
 use crate::sim::Sim;
+use crate::world::fault::FaultState;
 
 /// `GET /control/faults`.
 pub(super) async fn show(State(sim): State<Sim>) -> Json<FaultState> {

@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 
 use serde::Deserialize;
 
-use super::{ApiError, Body, Named};
-use crate::group::{GroupError, GroupInfo, GroupSetting, GroupSpec};
-use crate::phone::digits;
+use super::request::{ApiError, Body, Named};
+use crate::number::digits;
 use crate::sim::Sim;
+use crate::sim::groups::GroupError;
+use crate::world::group::{GroupInfo, GroupSetting, GroupSpec};
 
 /// `GET /control/groups`.
 pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<GroupInfo>> {

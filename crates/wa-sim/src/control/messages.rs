@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::phones::find;
-use super::{ApiError, Named};
-use crate::phone::inbox::InboxMessage;
+use super::request::{ApiError, Named};
 use crate::sim::Sim;
+use crate::world::inbox::InboxMessage;
 
 #[derive(Deserialize)]
 pub(super) struct Which {

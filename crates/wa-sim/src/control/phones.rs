@@ -9,10 +9,14 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, Body, Named};
-use crate::pairing::ScanError;
-use crate::phone::{Phone, PhoneSpec, Receipts, digits, receive};
+use super::request::{ApiError, Body, Named};
+use crate::number::digits;
+use crate::phone::Phone;
 use crate::sim::Sim;
+use crate::world::account::PhoneSpec;
+use crate::world::companion::DeviceInfo;
+use crate::world::habits::Receipts;
+use crate::world::pairings::ScanError;
 
 #[derive(Deserialize)]
 pub(super) struct NewPhone {
@@ -78,9 +82,7 @@ pub(super) async fn enter_code(
     linked(find(&sim, &number)?.enter_code(&code.code).await)
 }
 
-fn linked(
-    outcome: Result<crate::companion::DeviceInfo, ScanError>,
-) -> Result<Json<Value>, ApiError> {
+fn linked(outcome: Result<DeviceInfo, ScanError>) -> Result<Json<Value>, ApiError> {
     match outcome {
         Ok(device) => Ok(Json(json!(device))),
         Err(error @ ScanError::Unreadable(_)) => Err(ApiError::bad_request(error.to_string())),
@@ -167,7 +169,7 @@ fn show(phone: &Phone) -> Value {
         "name": phone.name(),
         "lid": phone.lid(),
         "lid_migrated": phone.is_lid_migrated(),
-        "online": receive::is_online(&phone.account),
+        "online": phone.account.is_online(),
         "receipts": habits.receipts,
         "receipt_delay_ms": ms(habits.receipt_delay),
         "ask_again_ms": ms(habits.ask_again),

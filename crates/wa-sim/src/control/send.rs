@@ -7,11 +7,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::phones::find;
-use super::{ApiError, Body, Named};
-use crate::media::MAX_FILE;
-use crate::phone::{AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, SendError};
+use super::request::{ApiError, Body, Named};
+use crate::base64::decode;
+use crate::phone::outgoing::{
+    AnswerTo, ContactCard, MediaKind, Outgoing, OutgoingMedia, SendError,
+};
 use crate::sim::Sim;
-use crate::snapshot::decode;
+use crate::world::media::MAX_FILE;
 
 /// The body limit: a file of 100 MiB in base64, and 1 MiB for the rest of the JSON.
 pub(super) const MAX_BODY: usize = MAX_FILE / 3 * 4 + (1 << 20);

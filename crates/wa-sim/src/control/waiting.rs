@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::pairing::WaitingClient;
 use crate::sim::Sim;
+use crate::world::pairings::WaitingClient;
 
 /// Returns the clients, the longest wait first.
 pub(super) async fn list(State(sim): State<Sim>) -> Json<Vec<WaitingClient>> {

@@ -3,12 +3,14 @@
 pub(crate) mod changes;
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{JidExt as _, Node, NodeRef};
+use wacore_binary::{JidExt as _, NodeRef};
 
-use super::Answer;
-use crate::group::{Group, GroupSpec};
-use crate::stanza::{Linked, attr};
+use super::answer::Answer;
+use crate::node::attr;
+use crate::stanza::group;
+use crate::stanza::linked::Linked;
 use crate::world::World;
+use crate::world::group::{Group, GroupSpec};
 
 /// Answers the namespace `w:g2`.
 pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str) -> Answer {
@@ -18,7 +20,9 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str
             let own = groups
                 .iter()
                 .filter(|group| group.has_member(&session.account.number));
-            let own: Vec<_> = own.map(|group| group_node(&session.world, group)).collect();
+            let own: Vec<_> = own
+                .map(|group| group::node(&session.world, group))
+                .collect();
             return Answer::one(NodeBuilder::new("groups").children(own).build());
         }
         ("set", "create") => return create(session, node),
@@ -36,50 +40,11 @@ pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str
         return Answer::FORBIDDEN;
     }
     match (kind, tag) {
-        ("get", "query") => Answer::one(group_node(&session.world, &group)),
+        ("get", "query") => Answer::one(group::node(&session.world, &group)),
         ("set", "add" | "remove") => change(session, &group, node, tag),
         ("set", "subject") => rename(session, &group, node),
         _ => Answer::UNKNOWN,
     }
-}
-
-fn group_node(world: &World, group: &Group) -> Node {
-    let members: Vec<_> = group
-        .members()
-        .iter()
-        .filter_map(|member| world.account_by_number(member))
-        .collect();
-    let mut node = NodeBuilder::new("group")
-        .attr("id", group.id())
-        .attr("subject", group.name())
-        .attr("s_t", group.named())
-        .attr("creation", group.created())
-        .attr("size", members.len())
-        .attr("addressing_mode", if group.by_lid() { "lid" } else { "pn" });
-    if let Some(owner) = world.account_by_number(group.owner()) {
-        let by_lid = group.by_lid();
-        node = node
-            .attr("creator", owner.jid(by_lid))
-            .attr("s_o", owner.jid(by_lid));
-        if by_lid {
-            node = node
-                .attr("creator_pn", owner.jid(false))
-                .attr("s_o_pn", owner.jid(false));
-        }
-    }
-    let info = group.info();
-    let mut children: Vec<_> = info
-        .settings
-        .iter()
-        .map(|setting| NodeBuilder::new(setting.tag(true)).build())
-        .collect();
-    if !info.description.is_empty() {
-        let body = NodeBuilder::new("body").bytes(info.description.into_bytes());
-        let description = NodeBuilder::new("description").attr("id", group.id());
-        children.push(description.children([body.build()]).build());
-    }
-    children.extend(members.iter().map(|member| group.participant(member)));
-    node.children(children).build()
 }
 
 fn create(session: &Linked, node: &NodeRef<'_>) -> Answer {
@@ -91,8 +56,8 @@ fn create(session: &Linked, node: &NodeRef<'_>) -> Answer {
         &session.account.number,
     )
     .members(participants(&session.world, create));
-    let group = session.world.create_group(spec);
-    Answer::one(group_node(&session.world, &group))
+    let group = changes::create(&session.world, spec);
+    Answer::one(group::node(&session.world, &group))
 }
 
 fn participants(world: &World, node: &NodeRef<'_>) -> Vec<String> {
@@ -113,7 +78,7 @@ fn change(session: &Linked, group: &Group, node: &NodeRef<'_>, tag: &str) -> Ans
     } else {
         ("remove", changes::remove(world, group, actor, numbers))
     };
-    Answer::one(changes::change(group, tag, &changed))
+    Answer::one(group::change(group, tag, &changed))
 }
 
 fn rename(session: &Linked, group: &Group, node: &NodeRef<'_>) -> Answer {

@@ -3,8 +3,8 @@
 use wacore::iq::mediaconn::{HostType, MediaConnHostExtended, MediaConnResponseExtended};
 use wacore::protocol::ProtocolNode as _;
 
-use super::Answer;
-use crate::stanza::Linked;
+use super::answer::Answer;
+use crate::stanza::linked::Linked;
 
 /// The number of seconds until a client requests the hosts again; the real server sends the same
 /// value.

@@ -6,14 +6,15 @@ use wacore::prekeys::compute_key_bundle_digest;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
-use super::Answer;
-use crate::companion::Companion;
+use super::answer::Answer;
 use crate::phone::send;
-use crate::phone::signal::{Bundle, SignedKey};
-use crate::stanza::Linked;
-
-/// The key type in Signal's key format for Curve25519; WhatsApp sends the type with each bundle.
-const KEY_TYPE: u8 = 5;
+use crate::stanza::keys::{
+    KEY_TYPE, bundle_keys, bytes, leaf, number, one_time_key, signed_key, signed_key_node,
+    take_bundle, three_bytes,
+};
+use crate::stanza::linked::Linked;
+use crate::world::companion::Companion;
+use crate::world::signal::Bundle;
 
 /// Answers the namespace `encrypt`.
 pub(crate) fn answer(session: &Linked, node: &NodeRef<'_>, kind: &str, tag: &str) -> Answer {
@@ -162,7 +163,7 @@ fn bundle_of(session: &Linked, jid: &wacore_binary::Jid) -> Option<Vec<Node>> {
         return Some(bundle_nodes(&bundle));
     }
     let companion = account.companion(jid.device)?;
-    let mut nodes = bundle_nodes(&companion.bundle()?);
+    let mut nodes = bundle_nodes(&take_bundle(&companion)?);
     nodes.push(leaf(
         "device-identity",
         companion.fixed.device_identity.clone(),
@@ -172,95 +173,6 @@ fn bundle_of(session: &Linked, jid: &wacore_binary::Jid) -> Option<Vec<Node>> {
 
 fn bundle_nodes(bundle: &Bundle) -> Vec<Node> {
     let mut nodes = vec![leaf("registration", bundle.registration_id.to_be_bytes())];
-    nodes.extend(key_nodes(bundle));
+    nodes.extend(bundle_keys(bundle));
     nodes
-}
-
-/// Returns `<type>`, `<identity>`, `<skey>` and, if the bundle has a one-time prekey, `<key>`.
-pub(crate) fn key_nodes(bundle: &Bundle) -> Vec<Node> {
-    let mut nodes = vec![
-        leaf("type", [KEY_TYPE]),
-        leaf("identity", bundle.identity),
-        signed_key_node(&bundle.signed),
-    ];
-    if let Some((id, key)) = bundle.one_time {
-        nodes.push(
-            NodeBuilder::new("key")
-                .children([leaf("id", three_bytes(id)), leaf("value", key)])
-                .build(),
-        );
-    }
-    nodes
-}
-
-/// Returns the keys in a companion's retry receipt, if the receipt has keys.
-pub(crate) fn keys_of_retry(receipt: &NodeRef<'_>, companion: &Companion) -> Option<Bundle> {
-    let keys = receipt.get_optional_child("keys")?;
-    let registration_id = bytes(receipt, "registration").and_then(number)?;
-    let signed = keys.get_optional_child("skey").and_then(signed_key)?;
-    let one_time = keys.get_optional_child("key").and_then(one_time_key);
-    Some(Bundle {
-        registration_id,
-        identity: companion.fixed.identity,
-        signed,
-        one_time,
-    })
-}
-
-fn signed_key_node(key: &SignedKey) -> Node {
-    NodeBuilder::new("skey")
-        .children([
-            leaf("id", three_bytes(key.id)),
-            leaf("value", key.public),
-            leaf("signature", key.signature.clone()),
-        ])
-        .build()
-}
-
-fn signed_key(node: &NodeRef<'_>) -> Option<SignedKey> {
-    let (id, public) = one_time_key(node)?;
-    Some(SignedKey {
-        id,
-        public,
-        signature: bytes(node, "signature")?.to_vec(),
-    })
-}
-
-fn one_time_key(node: &NodeRef<'_>) -> Option<(u32, [u8; 32])> {
-    Some((
-        bytes(node, "id").and_then(number)?,
-        bytes(node, "value")?.try_into().ok()?,
-    ))
-}
-
-fn bytes<'n>(node: &'n NodeRef<'_>, tag: &str) -> Option<&'n [u8]> {
-    node.get_optional_child(tag)?.content_bytes()
-}
-
-fn number(bytes: &[u8]) -> Option<u32> {
-    (bytes.len() <= 4).then(|| {
-        bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u32::from(*byte))
-    })
-}
-
-fn three_bytes(id: u32) -> [u8; 3] {
-    let [_, a, b, c] = id.to_be_bytes();
-    [a, b, c]
-}
-
-fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
-    NodeBuilder::new(tag).bytes(bytes).build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{number, three_bytes};
-
-    #[test]
-    fn prekey_ids_are_encoded_in_three_bytes() {
-        assert_eq!(number(&three_bytes(0x0001_0203)), Some(0x0001_0203));
-        assert_eq!(number(&[1, 2, 3, 4, 5]), None);
-    }
 }

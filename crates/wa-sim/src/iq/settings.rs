@@ -4,7 +4,7 @@
 
 use wacore_binary::builder::NodeBuilder;
 
-use super::Answer;
+use super::answer::Answer;
 
 /// Answers a request by its namespace.
 pub(crate) fn answer(namespace: &str, kind: &str, tag: &str) -> Answer {

@@ -9,9 +9,10 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef};
 use waproto::whatsapp as wa;
 
-use super::Answer;
-use crate::phone::{Account, digits};
-use crate::stanza::Linked;
+use super::answer::Answer;
+use crate::number::digits;
+use crate::stanza::linked::Linked;
+use crate::world::account::Account;
 
 /// The prefix of the data under an account's signature of its device list.
 const SIGNED_LIST: [u8; 2] = [6, 2];

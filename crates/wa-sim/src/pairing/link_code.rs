@@ -10,7 +10,6 @@
 //! code carries the same kind of secret.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::RngExt as _;
@@ -23,55 +22,20 @@ use wacore_binary::{NodeRef, SERVER_JID};
 use wacore_libsignal::crypto::aes_256_gcm_decrypt;
 use wacore_libsignal::protocol::{KeyPair, PublicKey};
 
-use super::{ScanError, Unpaired, wait};
-use crate::companion::DeviceInfo;
-use crate::iq::Answer;
-use crate::phone::Account;
-use crate::stanza::attr;
+use super::offer::{self, ANSWER_DEADLINE};
+use crate::iq::answer::Answer;
+use crate::node::attr;
 use crate::world::World;
-
-/// A client that requested a link to a number.
-pub(crate) struct Request {
-    unpaired: Arc<Unpaired>,
-    number: String,
-    code_ref: Vec<u8>,
-    wrapped_ephemeral: Vec<u8>,
-    platform: String,
-    asked: Instant,
-    entered: Mutex<Option<Entered>>,
-}
-
-/// The phone's state between `primary_hello` and `companion_finish`.
-struct Entered {
-    account: Arc<Account>,
-    ephemeral: KeyPair,
-    companion_ephemeral: [u8; 32],
-    outcome: oneshot::Sender<Result<(), ScanError>>,
-    done: oneshot::Sender<oneshot::Receiver<Result<DeviceInfo, ScanError>>>,
-}
-
-impl Request {
-    pub(crate) fn is_from(&self, unpaired: &Arc<Unpaired>) -> bool {
-        Arc::ptr_eq(&self.unpaired, unpaired)
-    }
-
-    /// Returns the requested number.
-    pub(super) fn number(&self) -> &str {
-        &self.number
-    }
-
-    /// Returns the time since the request.
-    pub(super) fn age(&self) -> Duration {
-        self.asked.elapsed()
-    }
-}
+use crate::world::account::Account;
+use crate::world::companion::DeviceInfo;
+use crate::world::pairings::{Entered, Request, ScanError, Unpaired};
 
 /// Answers `companion_hello` and `companion_finish`.
-pub(crate) fn answer(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
+pub(crate) fn answer(world: &World, unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
     match attr(request, "stage").as_deref() {
-        Some("companion_hello") => hello(unpaired, request),
+        Some("companion_hello") => hello(world, unpaired, request),
         Some("companion_finish") => {
-            let known = request_by_ref(unpaired, request);
+            let known = request_by_ref(world, unpaired, request);
             if known.is_some() {
                 Answer::empty()
             } else {
@@ -83,14 +47,14 @@ pub(crate) fn answer(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer 
 }
 
 /// Continues the link after the answer to `companion_finish`, as after a scan.
-pub(crate) fn continue_after(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) {
+pub(crate) fn continue_after(world: &World, unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) {
     let Some(finish) = node.get_optional_child("link_code_companion_reg") else {
         return;
     };
     if attr(finish, "stage").as_deref() != Some("companion_finish") {
         return;
     }
-    let Some(request) = request_by_ref(unpaired, finish) else {
+    let Some(request) = request_by_ref(world, unpaired, finish) else {
         return;
     };
     let Some(entered) = request.entered.lock().take() else {
@@ -106,8 +70,9 @@ pub(crate) fn continue_after(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) {
     match open_bundle(&account, &ephemeral, &companion_ephemeral, finish) {
         Some((identity, secret)) => {
             let _ = outcome.send(Ok(()));
-            let _ =
-                done.send(unpaired.offer(&account, identity, &secret, request.platform.clone()));
+            let platform = request.platform.clone();
+            let offered = offer::offer(world, unpaired, &account, identity, &secret, platform);
+            let _ = done.send(offered);
         }
         // The exchange reveals a wrong code only here: the keys do not match.
         None => {
@@ -130,11 +95,9 @@ pub(crate) async fn enter(
     let request = world
         .pairings
         .lock()
-        .by_number
-        .get(&account.number)
-        .cloned()
+        .request(&account.number)
         .ok_or_else(|| ScanError::NoCodeRequested(account.number.clone()))?;
-    if request.asked.elapsed() > PairCodeUtils::code_validity() {
+    if request.age() > PairCodeUtils::code_validity() {
         return Err(ScanError::Expired);
     }
     let ephemeral = KeyPair::generate(account.signal.lock().rng());
@@ -185,7 +148,7 @@ pub(crate) async fn enter(
             .children([hello])
             .build(),
     );
-    match tokio::time::timeout(super::ANSWER_DEADLINE, verdict).await {
+    match tokio::time::timeout(ANSWER_DEADLINE, verdict).await {
         Ok(Ok(verdict)) => verdict?,
         Ok(Err(_)) => {
             return Err(ScanError::Refused(
@@ -197,14 +160,14 @@ pub(crate) async fn enter(
     let answer = offered
         .await
         .map_err(|_| ScanError::Refused("the client closed the connection".to_owned()))?;
-    wait(answer).await
+    offer::wait(answer).await
 }
 
-fn hello(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
+fn hello(world: &World, unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
     let number = attr(request, "jid")
-        .map(|jid| unpaired.world.chat_name(&jid))
+        .map(|jid| world.chat_name(&jid))
         .unwrap_or_default();
-    if unpaired.world.account_by_number(&number).is_none() {
+    if world.account_by_number(&number).is_none() {
         return Answer::NOT_FOUND;
     }
     let Some(wrapped_ephemeral) =
@@ -212,26 +175,20 @@ fn hello(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
     else {
         return Answer::BAD_REQUEST;
     };
-    let code_ref: [u8; 32] = unpaired.world.fork_rng().random();
+    let code_ref: [u8; 32] = world.fork_rng().random();
     let platform =
         bytes(request, "companion_platform_display").and_then(|name| String::from_utf8(name).ok());
     let waiting = Request {
         unpaired: Arc::clone(unpaired),
-        number: number.clone(),
+        number,
         code_ref: code_ref.to_vec(),
         wrapped_ephemeral,
         platform: platform.unwrap_or_else(|| unpaired.platform.clone()),
         asked: Instant::now(),
         entered: Mutex::default(),
     };
-    // A newer request for the number replaces the older request, as on the real server.
-    unpaired
-        .world
-        .pairings
-        .lock()
-        .by_number
-        .insert(number, Arc::new(waiting));
-    super::tell(&unpaired.world);
+    world.pairings.lock().add_request(waiting);
+    world.emit_waiting();
     let code_ref = NodeBuilder::new("link_code_pairing_ref")
         .bytes(code_ref)
         .build();
@@ -243,16 +200,14 @@ fn hello(unpaired: &Arc<Unpaired>, request: &NodeRef<'_>) -> Answer {
     )
 }
 
-fn request_by_ref(unpaired: &Arc<Unpaired>, node: &NodeRef<'_>) -> Option<Arc<Request>> {
+fn request_by_ref(
+    world: &World,
+    unpaired: &Arc<Unpaired>,
+    node: &NodeRef<'_>,
+) -> Option<Arc<Request>> {
     let code_ref = bytes(node, "link_code_pairing_ref")?;
-    let number = attr(node, "jid").map(|jid| unpaired.world.chat_name(&jid))?;
-    let request = unpaired
-        .world
-        .pairings
-        .lock()
-        .by_number
-        .get(&number)
-        .cloned()?;
+    let number = attr(node, "jid").map(|jid| world.chat_name(&jid))?;
+    let request = world.pairings.lock().request(&number)?;
     (request.is_from(unpaired) && request.code_ref == code_ref && request.number == number)
         .then_some(request)
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use wacore_binary::builder::NodeBuilder;
 
-use crate::companion::Companion;
-use crate::event::SimEvent;
 use crate::iq::usync;
-use crate::offline::Class;
-use crate::phone::Account;
 use crate::world::World;
+use crate::world::account::Account;
+use crate::world::companion::Companion;
+use crate::world::event::SimEvent;
+use crate::world::offline::Class;
 
 /// Unlinks a companion: deletes the keys, sends the stream error 401, and closes the connection.
 pub(crate) fn unlink(world: &World, companion: &Arc<Companion>) {

@@ -4,16 +4,13 @@
 //! arrived after a while: the receipt can be lost, or the client can disconnect before the resend.
 //! Each receipt has a higher count. After the highest count the phone gives up, like a real phone.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::receive::Delivery;
-use super::{Account, Origin};
-use crate::event::SimEvent;
-use crate::stanza::receipt;
+use super::receipt;
 use crate::world::World;
+use crate::world::account::Account;
+use crate::world::delivery::{Delivery, RetryState};
+use crate::world::event::SimEvent;
 
 /// The highest number of retry receipts for a message. Clients refuse a fifth.
 const MOST: u8 = 4;
@@ -21,18 +18,6 @@ const MOST: u8 = 4;
 /// After this number of retry receipts, the fault no longer applies to the message, so the fault
 /// alone never loses a message.
 const SPARED: u8 = 2;
-
-/// A message that the phone could not decrypt, with the state of the retries.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct RetryState {
-    pub(crate) origin: Origin,
-    /// The timestamp of the message, in seconds since 1970.
-    pub(crate) timestamp: u64,
-    pub(crate) count: u8,
-}
-
-/// The messages without a readable copy so far, by id.
-pub(crate) type Open = HashMap<String, RetryState>;
 
 /// Returns whether the fault can still apply to this message.
 pub(crate) fn may_fail(account: &Account, id: &str) -> bool {

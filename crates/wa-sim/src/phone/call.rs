@@ -4,8 +4,11 @@
 use wacore_binary::Jid;
 use wacore_binary::builder::NodeBuilder;
 
-use super::{Account, Phone, SendError, digits};
-use crate::offline::Class;
+use super::Phone;
+use super::outgoing::SendError;
+use crate::number::digits;
+use crate::world::account::Account;
+use crate::world::offline::Class;
 
 impl Phone {
     /// Calls a number and returns the call's id. A disconnected companion gets the offer after its

@@ -9,10 +9,11 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
-use super::files::Uploaded;
-use super::inbox::InboxMessage;
 use super::outgoing::{AnswerTo, ContactCard, Outgoing, SendError};
-use super::{Phone, content, digits};
+use super::upload::Uploaded;
+use super::{Phone, content};
+use crate::number::digits;
+use crate::world::inbox::InboxMessage;
 
 /// The chat of an outgoing message, as the sending phone sees the chat.
 pub(super) struct ChatContext {

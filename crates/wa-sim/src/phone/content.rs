@@ -1,28 +1,15 @@
 //! Converts a decrypted message to the entry in the inbox: kind, text and the fields of the kind.
 
 mod choices;
+mod entry;
 pub(crate) mod media;
 mod quoted;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
-pub(crate) use quoted::Quoted;
-
-use super::files::Download;
-
-/// The content of a message in the inbox.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Content {
-    pub(crate) kind: String,
-    pub(crate) text: String,
-    pub(crate) fields: Map<String, Value>,
-    /// The location of the file, if the message has one.
-    pub(crate) download: Option<Download>,
-    /// The quoted message, if the message has a quote.
-    pub(crate) quoted: Option<Quoted>,
-}
+use entry::Content;
 
 /// Returns the content of a message. Returns `None` for a message that a phone does not show (keys,
 /// syncs).
@@ -38,9 +25,9 @@ pub(crate) fn describe(message: &wa::Message) -> Option<Content> {
 /// Like [`describe`], for a message without wrapper, and without the quote.
 fn plain(message: &wa::Message) -> Option<Content> {
     let content = if let Some(text) = &message.conversation {
-        show("text", text, json!({}))
+        Content::new("text", text, json!({}))
     } else if let Some(text) = message.extended_text_message.as_option() {
-        show(
+        Content::new(
             "text",
             text.text.as_deref().unwrap_or_default(),
             json!({ "link": text.matched_text }),
@@ -52,27 +39,27 @@ fn plain(message: &wa::Message) -> Option<Content> {
             "latitude": location.degrees_latitude, "longitude": location.degrees_longitude,
             "name": location.name, "address": location.address,
         });
-        show(
+        Content::new(
             "location",
             location.comment.as_deref().unwrap_or_default(),
             place,
         )
     } else if let Some(contact) = message.contact_message.as_option() {
         let card = json!({ "display_name": contact.display_name, "vcard": contact.vcard });
-        show("contact", "", card)
+        Content::new("contact", "", card)
     } else if let Some(contacts) = message.contacts_array_message.as_option() {
         let cards: Vec<_> = contacts
             .contacts
             .iter()
             .map(|contact| json!({ "display_name": contact.display_name, "vcard": contact.vcard }))
             .collect();
-        show(
+        Content::new(
             "contacts",
             "",
             json!({ "display_name": contacts.display_name, "contacts": cards }),
         )
     } else if let Some(reaction) = message.reaction_message.as_option() {
-        show(
+        Content::new(
             "reaction",
             reaction.text.as_deref().unwrap_or_default(),
             json!({ "target_id": reaction.key.id }),
@@ -83,7 +70,7 @@ fn plain(message: &wa::Message) -> Option<Content> {
             .iter()
             .map(|option| json!(option.option_name))
             .collect();
-        show(
+        Content::new(
             "poll",
             poll.name.as_deref().unwrap_or_default(),
             json!({ "options": options }),
@@ -104,7 +91,7 @@ fn describe_protocol(protocol: &wa::message::ProtocolMessage) -> Option<Content>
         .r#type
         .is_some_and(|kind| kind == ProtocolType::Revoke)
     {
-        return Some(show("revoke", "", target));
+        return Some(Content::new("revoke", "", target));
     }
     if protocol
         .r#type
@@ -115,7 +102,7 @@ fn describe_protocol(protocol: &wa::message::ProtocolMessage) -> Option<Content>
             .as_option()
             .and_then(describe)
             .map(|content| content.text);
-        return Some(show("edit", &text.unwrap_or_default(), target));
+        return Some(Content::new("edit", &text.unwrap_or_default(), target));
     }
     None
 }
@@ -130,7 +117,7 @@ fn other(message: &wa::Message) -> Option<Content> {
             || name.contains("sender_key_distribution");
         !value.is_null() && !is_wrapping
     })?;
-    Some(show(name, "", json!({})))
+    Some(Content::new(name, "", json!({})))
 }
 
 /// Returns the inner message of a wrapper (disappearing, view-once, captioned and others).
@@ -158,23 +145,6 @@ fn poll(message: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
     ]
     .into_iter()
     .find_map(|poll| poll.as_option())
-}
-
-fn show(kind: &str, text: &str, fields: Value) -> Content {
-    let fields = match fields {
-        Value::Object(fields) => fields
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .collect(),
-        _ => Map::new(),
-    };
-    Content {
-        kind: kind.to_owned(),
-        text: text.to_owned(),
-        fields,
-        download: None,
-        quoted: None,
-    }
 }
 
 /// Returns a plain text message.

@@ -1,48 +1,13 @@
-//! The settings of a phone's answers: the receipts, their delay, and the wait between retry
-//! receipts.
+//! Sends receipts as the settings of the phone require.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::inbox::Unread;
-use super::{Account, Origin};
-use crate::stanza::receipt;
+use super::receipt;
 use crate::world::World;
-
-/// The receipts that a phone sends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Receipts {
-    /// Delivered and read at once, as if the chat were open.
-    #[default]
-    Read,
-    /// Delivered at once; read when the chat is opened.
-    Delivered,
-    /// No receipt at once; read when the chat is opened.
-    None,
-}
-
-/// The settings of a phone.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Habits {
-    pub(crate) receipts: Receipts,
-    pub(crate) receipt_delay: Duration,
-    /// The wait between retry receipts. With zero, the phone sends no further retry receipt.
-    pub(crate) ask_again: Duration,
-}
-
-impl Default for Habits {
-    fn default() -> Self {
-        Self {
-            receipts: Receipts::default(),
-            receipt_delay: Duration::ZERO,
-            ask_again: Duration::from_secs(3),
-        }
-    }
-}
+use crate::world::account::Account;
+use crate::world::delivery::Origin;
+use crate::world::habits::Receipts;
+use crate::world::inbox::Unread;
 
 /// Sends the receipts required by the phone's settings. A message already in the inbox (`is_new` is
 /// false) gets its receipts again, because the first receipts can be lost, but does not become

@@ -3,53 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wacore::messages::MessageUtils;
 use wacore_libsignal::protocol::{ProtocolAddress, SenderKeyName, SignalProtocolError};
 use waproto::whatsapp as wa;
 
-use super::inbox::InboxMessage;
-use super::{Account, Origin, asking, content, habits};
-use crate::event::SimEvent;
+use super::{asking, content, habits};
 use crate::world::World;
-
-/// A message for a phone, as forwarded by the server.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Delivery {
-    pub(crate) id: String,
-    pub(crate) origin: Origin,
-    /// Seconds since 1970.
-    pub(crate) timestamp: u64,
-    pub(crate) parts: Parts,
-}
-
-/// Ciphertexts from a companion, or the plain message from another phone.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum Parts {
-    Encrypted(Vec<Enc>),
-    Plain(#[serde(with = "encoded_message")] Arc<wa::Message>),
-}
-
-/// An `<enc>`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Enc {
-    /// `msg`, `pkmsg` or `skmsg`.
-    pub(crate) kind: String,
-    /// The padding version, 2 or 3.
-    pub(crate) version: u8,
-    #[serde(with = "crate::snapshot::base64_bytes")]
-    pub(crate) ciphertext: Vec<u8>,
-}
-
-/// The queue of a phone that is off, and the messages with pending retries.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Held {
-    pub(super) offline: bool,
-    queue: VecDeque<Delivery>,
-    #[serde(default)]
-    pub(super) asked: asking::Open,
-}
+use crate::world::account::Account;
+use crate::world::delivery::{Delivery, Enc, Origin, Parts};
+use crate::world::event::SimEvent;
+use crate::world::inbox::InboxMessage;
 
 /// Switches the phone on or off. A phone switched on handles the queued messages in order.
 pub(crate) fn set_online(world: &Arc<World>, account: &Arc<Account>, online: bool) {
@@ -66,11 +30,6 @@ pub(crate) fn set_online(world: &Arc<World>, account: &Arc<Account>, online: boo
     for delivery in waited {
         process(world, account, &delivery);
     }
-}
-
-/// Returns whether the phone is switched on.
-pub(crate) fn is_online(account: &Account) -> bool {
-    !account.held.lock().offline
 }
 
 /// Delivers a message to the phone, or queues the message if the phone is off.
@@ -245,30 +204,4 @@ fn repeated(world: &Arc<World>, account: &Arc<Account>, delivery: &Delivery) {
 /// Returns the name of a sender key in the phones' stores.
 pub(crate) fn sender_key(group: &str, origin: &Origin) -> SenderKeyName {
     SenderKeyName::from_parts(group, &format!("{}:{}", origin.number, origin.device))
-}
-
-/// Serializes a message as base64 of the protobuf bytes, for serde's `with`.
-mod encoded_message {
-    use std::sync::Arc;
-
-    use serde::{Deserializer, Serializer, de::Error as _};
-    use waproto::whatsapp as wa;
-
-    use crate::snapshot::base64_bytes;
-
-    pub(super) fn serialize<S: Serializer>(
-        message: &Arc<wa::Message>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        base64_bytes::serialize(&waproto::codec::message_to_vec(message), serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Arc<wa::Message>, D::Error> {
-        let bytes = base64_bytes::deserialize(deserializer)?;
-        waproto::codec::message_decode(&bytes)
-            .map(Arc::new)
-            .map_err(D::Error::custom)
-    }
 }

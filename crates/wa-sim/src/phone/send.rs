@@ -7,14 +7,14 @@ use wacore::messages::MessageUtils;
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
-use super::account::SentMessage;
-use super::receive::{self, Delivery, Parts};
-use super::signal::Bundle;
+use super::receive;
 use super::transmit::{Envelope, Part, transmit};
-use super::{Account, Origin};
-use crate::companion::Companion;
-use crate::group::Group;
 use crate::world::World;
+use crate::world::account::{Account, SentMessage};
+use crate::world::companion::Companion;
+use crate::world::delivery::{Delivery, Origin, Parts};
+use crate::world::group::Group;
+use crate::world::signal::Bundle;
 
 /// Sends a message to one person (or to the own account).
 pub(crate) fn direct(

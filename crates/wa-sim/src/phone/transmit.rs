@@ -8,11 +8,12 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as ProtocolType;
 
-use super::Account;
-use crate::companion::Companion;
-use crate::group::Group;
-use crate::offline::Class;
+use crate::stanza::{group, keys};
 use crate::world::World;
+use crate::world::account::Account;
+use crate::world::companion::Companion;
+use crate::world::group::Group;
+use crate::world::offline::Class;
 
 /// An `<enc>` of a message.
 pub(super) enum Part<'a> {
@@ -99,7 +100,7 @@ impl<'a> Envelope<'a> {
         };
         let lid = reader.lid_migrated;
         let message = match (self.group, self.list, self.to) {
-            (Some(group), ..) => group.address(message, self.from, 0),
+            (Some(group), ..) => group::address(group, message, self.from, 0),
             (None, Some(list), _) => {
                 let message = message
                     .attr("from", format!("{list}@broadcast"))
@@ -160,7 +161,7 @@ pub(super) fn transmit(
     let mut signal = from.signal.lock();
     let address = companion.address();
     if !signal.has_session(&address) {
-        let Some(bundle) = companion.bundle() else {
+        let Some(bundle) = keys::take_bundle(companion) else {
             if !envelope.is_peer {
                 companion.postpone(&from.number, envelope.id);
             }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Drop, Sim};
-use crate::companion::DeviceInfo;
-use crate::pairing::WaitingClient;
-use crate::stanza;
-use crate::wire::WireStanza;
+use crate::pairing::unlink::unlink;
+use crate::stanza::linked::replaced;
+use crate::world::companion::DeviceInfo;
+use crate::world::pairings::WaitingClient;
+use crate::world::wire::WireStanza;
 
 impl Sim {
     /// Returns all linked devices, ordered by number.
@@ -53,7 +54,7 @@ impl Sim {
             .companion(id)
             .and_then(|companion| companion.mailbox.lock().link().cloned());
         if let Some(link) = &link {
-            stanza::replaced(link);
+            replaced(link);
         }
         link.is_some()
     }
@@ -64,7 +65,7 @@ impl Sim {
     pub fn logout_device(&self, id: &str) -> bool {
         let companion = self.world.companion(id);
         if let Some(companion) = &companion {
-            crate::pairing::unlink(&self.world, companion);
+            unlink(&self.world, companion);
         }
         companion.is_some()
     }

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node, NodeRef};
 
-use super::{Linked, attr};
-use crate::companion::Companion;
-use crate::event::SimEvent;
-use crate::fault::Verdict;
-use crate::group::Group;
-use crate::offline::Class;
-use crate::phone::receive::{self, Delivery, Enc, Parts};
-use crate::phone::{Account, Origin};
+use super::group;
+use super::linked::Linked;
+use crate::node::attr;
+use crate::phone::receive;
+use crate::world::account::Account;
+use crate::world::companion::Companion;
+use crate::world::delivery::{Delivery, Enc, Origin, Parts};
+use crate::world::event::SimEvent;
+use crate::world::fault::Verdict;
+use crate::world::group::Group;
+use crate::world::offline::Class;
 
 /// The error code of an ack to an unknown recipient.
 const UNKNOWN_RECIPIENT: u16 = 404;
@@ -327,7 +330,7 @@ fn forwarded(
     }
     let lid = reader.lid_migrated;
     message = match place {
-        ChatRef::Group(group) => group.address(message, &session.account, sender.device),
+        ChatRef::Group(group) => group::address(group, message, &session.account, sender.device),
         ChatRef::Direct(chat) => {
             let message = message.attr("from", sender.jid(lid));
             if reader.number == session.account.number {

@@ -4,9 +4,9 @@
 use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;
 
-use super::{Linked, attr};
-use crate::event::SimEvent;
-use crate::phone::receive;
+use super::linked::Linked;
+use crate::node::attr;
+use crate::world::event::SimEvent;
 
 /// Answers a `<presence>` subscription with the current activity of the phone. The simulator does
 /// not store the presence of a companion.
@@ -23,7 +23,7 @@ pub(crate) fn presence(session: &Linked, node: &NodeRef<'_>) {
     let Some(account) = session.world.account(&to) else {
         return;
     };
-    let state = if receive::is_online(&account) {
+    let state = if account.is_online() {
         "available"
     } else {
         "unavailable"

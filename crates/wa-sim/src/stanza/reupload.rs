@@ -13,9 +13,8 @@ use waproto::buffa::Message as _;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::media_retry_notification::ResultType;
 
-use super::Linked;
-use crate::offline::Class;
-use crate::phone::receive;
+use super::linked::Linked;
+use crate::world::offline::Class;
 
 /// The info string of the HKDF that derives the key of the answer.
 const PURPOSE: &[u8] = b"WhatsApp Media Retry Notification";
@@ -26,7 +25,7 @@ const NOT_FOUND: u8 = 2;
 /// Uploads the file to the media host again, then answers. A phone that is switched off does not
 /// answer.
 pub(super) fn asked(session: &Linked, node: &NodeRef<'_>, id: &str) {
-    if !receive::is_online(&session.account) {
+    if !session.account.is_online() {
         return;
     }
     let download = {

@@ -10,26 +10,29 @@ use std::sync::atomic::Ordering;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use super::group_node;
-use crate::event::SimEvent;
-use crate::group::{Group, GroupSetting};
-use crate::offline::Class;
-use crate::phone::{Account, PhoneSpec, send};
+use crate::phone::send;
+use crate::stanza::group;
 use crate::world::World;
+use crate::world::account::{Account, PhoneSpec};
+use crate::world::event::SimEvent;
+use crate::world::group::{Group, GroupSetting, GroupSpec};
+use crate::world::offline::Class;
 
-/// Notifies the companions of all members of a new group.
-pub(crate) fn announce(world: &World, group: &Group) {
+/// Creates a group, and phones for unknown members, then notifies the members' companions.
+pub(crate) fn create(world: &World, spec: GroupSpec) -> Arc<Group> {
+    let group = world.create_group(spec);
     let create = NodeBuilder::new("create")
         .attr("type", "new")
-        .children([group_node(world, group)])
+        .children([group::node(world, &group)])
         .build();
     notify(
         world,
-        group,
-        actor(world, group).as_deref(),
+        &group,
+        actor(world, &group).as_deref(),
         &group.members(),
         &create,
     );
+    group
 }
 
 /// Changes the subject of a group.
@@ -84,7 +87,7 @@ pub(crate) fn switch(
 ) {
     group.switch(setting, on);
     world.groups_dirty.store(true, Ordering::Release);
-    let switched = NodeBuilder::new(setting.tag(on)).build();
+    let switched = NodeBuilder::new(group::setting(setting, on)).build();
     notify(world, group, Some(actor), &group.members(), &switched);
 }
 
@@ -102,7 +105,7 @@ pub(crate) fn set_admins(
     }
     world.groups_dirty.store(true, Ordering::Release);
     let tag = if on { "promote" } else { "demote" };
-    let change = change(group, tag, &changed);
+    let change = group::change(group, tag, &changed);
     notify(world, group, Some(actor), &group.members(), &change);
     changed
 }
@@ -130,10 +133,10 @@ pub(crate) fn add(
         group,
         Some(actor),
         &before,
-        &change(group, "add", &accounts),
+        &group::change(group, "add", &accounts),
     );
     let joined = NodeBuilder::new("create")
-        .children([group_node(world, group)])
+        .children([group::node(world, group)])
         .build();
     notify(world, group, Some(actor), &added, &joined);
     accounts
@@ -161,7 +164,7 @@ pub(crate) fn remove(
         group,
         Some(actor),
         &before,
-        &change(group, "remove", &removed),
+        &group::change(group, "remove", &removed),
     );
     removed
 }
@@ -176,15 +179,6 @@ pub(crate) fn actor(world: &World, group: &Group) -> Option<Arc<Account>> {
         first()
     };
     world.account_by_number(&number.unwrap_or_else(|| group.owner().to_owned()))
-}
-
-/// Returns `<add>`, `<remove>`, `<promote>` or `<demote>` with the affected members.
-pub(super) fn change(group: &Group, tag: &'static str, accounts: &[Arc<Account>]) -> Node {
-    let participants: Vec<_> = accounts
-        .iter()
-        .map(|account| group.participant(account))
-        .collect();
-    NodeBuilder::new(tag).children(participants).build()
 }
 
 fn accounts(world: &World, numbers: &[String]) -> Vec<Arc<Account>> {

@@ -9,7 +9,7 @@ use waproto::whatsapp::message::interactive_message::InteractiveMessage as Paylo
 use waproto::whatsapp::message::interactive_response_message::InteractiveResponseMessage as Chosen;
 use waproto::whatsapp::message::template_message::Format;
 
-use super::{Content, show};
+use super::entry::Content;
 
 /// Describes a message with options or a choice. Returns `None` for any other message.
 pub(super) fn describe(message: &wa::Message) -> Option<Content> {
@@ -136,12 +136,12 @@ fn choice(message: &wa::Message) -> Option<Content> {
     };
     let fields = json!({ "answer_to": to, "answer_id": id });
     let text = title.or(id).unwrap_or_default();
-    Some(show("answer", &text, fields))
+    Some(Content::new("answer", &text, fields))
 }
 
 fn shown(kind: &str, text: Option<&String>, options: &[Value]) -> Content {
     let text = text.map(String::as_str).unwrap_or_default();
-    show(kind, text, json!({ "options": options }))
+    Content::new(kind, text, json!({ "options": options }))
 }
 
 fn option(id: Option<&String>, title: Option<&String>, description: Option<&String>) -> Value {

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 
-use super::{Content, show};
-use crate::media::{hex, sha256};
-use crate::phone::files::{Download, Uploaded};
+use super::entry::Content;
 use crate::phone::outgoing::{MediaKind, OutgoingMedia};
+use crate::phone::upload::Uploaded;
+use crate::world::file::Download;
+use crate::world::media::{hex, sha256};
 
 /// Describes a message with a file. Returns `None` for any other message.
 pub(super) fn describe(message: &wa::Message) -> Option<Content> {
@@ -19,7 +20,7 @@ pub(super) fn describe(message: &wa::Message) -> Option<Content> {
             "width": image.width, "height": image.height,
         });
         (
-            show("image", caption(image.caption.as_ref()), fields),
+            Content::new("image", caption(image.caption.as_ref()), fields),
             Download::of(image),
             image.jpeg_thumbnail.as_ref(),
         )
@@ -29,7 +30,7 @@ pub(super) fn describe(message: &wa::Message) -> Option<Content> {
             "width": video.width, "height": video.height,
         });
         (
-            show("video", caption(video.caption.as_ref()), fields),
+            Content::new("video", caption(video.caption.as_ref()), fields),
             Download::of(video),
             video.jpeg_thumbnail.as_ref(),
         )
@@ -39,7 +40,7 @@ pub(super) fn describe(message: &wa::Message) -> Option<Content> {
             "title": document.title, "page_count": document.page_count,
         });
         (
-            show("document", caption(document.caption.as_ref()), fields),
+            Content::new("document", caption(document.caption.as_ref()), fields),
             Download::of(document),
             document.jpeg_thumbnail.as_ref(),
         )
@@ -47,14 +48,14 @@ pub(super) fn describe(message: &wa::Message) -> Option<Content> {
         let fields = json!({
             "mimetype": audio.mimetype, "file_length": audio.file_length, "voice": audio.ptt, "seconds": audio.seconds,
         });
-        (show("audio", "", fields), Download::of(audio), None)
+        (Content::new("audio", "", fields), Download::of(audio), None)
     } else if let Some(sticker) = message.sticker_message.as_option() {
         let fields = json!({
             "mimetype": sticker.mimetype, "file_length": sticker.file_length,
             "width": sticker.width, "height": sticker.height,
         });
         (
-            show("sticker", "", fields),
+            Content::new("sticker", "", fields),
             Download::of(sticker),
             sticker.png_thumbnail.as_ref(),
         )

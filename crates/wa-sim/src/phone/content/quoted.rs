@@ -2,15 +2,7 @@
 
 use waproto::whatsapp as wa;
 
-/// A quoted message, as given in the reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Quoted {
-    pub(crate) id: String,
-    /// The address of the author.
-    pub(crate) author: Option<String>,
-    pub(crate) kind: String,
-    pub(crate) text: String,
-}
+use super::entry::Quoted;
 
 /// Returns the quoted message. Each kind of message has its own field for the quote.
 pub(super) fn of(message: &wa::Message) -> Option<Quoted> {

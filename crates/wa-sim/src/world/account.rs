@@ -6,22 +6,54 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use rand::RngExt as _;
+use serde::Deserialize;
 use tokio::sync::watch;
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 
-use super::PhoneSpec;
+use super::app_state::AppState;
+use super::companion::Companion;
+use super::delivery::Held;
 use super::habits::Habits;
 use super::inbox::Inbox;
-use super::receive::Held;
 use super::signal::Signal;
 use super::ticks::Ticks;
-use crate::companion::Companion;
-use crate::iq::appstate::AppState;
+use crate::number::digits;
 use crate::seed::Seed;
 
 /// The number of sent messages that a phone keeps for retry receipts.
 const KEPT: usize = 1_000;
+
+/// The properties of a new phone.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PhoneSpec {
+    pub(crate) number: String,
+    pub(crate) name: String,
+    #[serde(default = "yes")]
+    pub(crate) lid_migrated: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl PhoneSpec {
+    /// A phone with this number (all characters except digits are dropped) and push name.
+    pub fn new(number: impl AsRef<str>, name: impl Into<String>) -> Self {
+        Self {
+            number: digits(number.as_ref()),
+            name: name.into(),
+            lid_migrated: true,
+        }
+    }
+
+    /// Sets whether the account addresses people by LID, as new accounts do. The default is `true`.
+    #[must_use]
+    pub fn lid_migrated(mut self, on: bool) -> Self {
+        self.lid_migrated = on;
+        self
+    }
+}
 
 /// An account and its phone.
 pub(crate) struct Account {
@@ -114,6 +146,11 @@ impl Account {
         } else {
             Jid::pn(self.number.as_str())
         }
+    }
+
+    /// Returns whether the phone is switched on.
+    pub(crate) fn is_online(&self) -> bool {
+        !self.held.lock().offline
     }
 
     pub(crate) fn companions(&self) -> Vec<Arc<Companion>> {

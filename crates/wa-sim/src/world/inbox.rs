@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::Origin;
-use super::files::Download;
+use super::delivery::Origin;
+use super::file::Download;
 
 /// A message in the inbox of a phone. People are given by number, never by LID.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

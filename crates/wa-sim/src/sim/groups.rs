@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Group, GroupSetting};
+use super::Sim;
 use crate::iq::groups::changes;
-use crate::phone::{Account, Phone, digits};
-use crate::sim::Sim;
+use crate::number::digits;
+use crate::phone::Phone;
 use crate::world::World;
+use crate::world::account::Account;
+use crate::world::group::{Group, GroupSetting};
 
 /// The longest subject in characters; the real server has the same limit.
 const MAX_NAME: usize = 100;

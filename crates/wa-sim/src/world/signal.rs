@@ -42,7 +42,7 @@ pub(crate) struct Bundle {
 pub(crate) struct SignedKey {
     pub(crate) id: u32,
     pub(crate) public: [u8; 32],
-    #[serde(with = "crate::snapshot::base64_bytes")]
+    #[serde(with = "crate::base64::serde_bytes")]
     pub(crate) signature: Vec<u8>,
 }
 
@@ -290,7 +290,7 @@ impl Signal {
     }
 
     pub(crate) fn save(&self) -> SavedSignal {
-        use crate::snapshot::encode;
+        use crate::base64::encode;
         SavedSignal {
             sessions: self
                 .sessions
@@ -320,7 +320,7 @@ impl Signal {
 
     /// Restores the saved state. A record that cannot be parsed is dropped; the cost is a retry.
     pub(crate) fn restore(&mut self, saved: &SavedSignal) {
-        use crate::snapshot::decode;
+        use crate::base64::decode;
         self.next_prekey = saved.next_prekey.max(1);
         for (address, record) in &saved.sessions {
             if let Some(record) =

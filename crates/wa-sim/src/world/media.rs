@@ -5,8 +5,6 @@
 //! directory, the files are in `media/`. Without a data directory, the files are in memory, and the
 //! oldest files are removed when the memory limit is reached.
 
-pub(crate) mod host;
-
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io;
@@ -18,8 +16,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use wacore_libsignal::crypto::CryptographicHash;
 
+use crate::disk;
 use crate::seed::Seed;
-use crate::snapshot;
 
 /// The largest encrypted file: 100 MiB of content, plus padding and MAC.
 pub(crate) const MAX_FILE: usize = (100 << 20) + 64;
@@ -70,7 +68,7 @@ impl Media {
     }
 
     /// Returns the device of a token issued since the start.
-    fn holder(&self, token: &str) -> Option<String> {
+    pub(crate) fn holder(&self, token: &str) -> Option<String> {
         self.tokens.lock().get(token).cloned()
     }
 
@@ -78,7 +76,7 @@ impl Media {
     pub(crate) fn put(&self, kind: &str, hash: &Hash, bytes: Bytes) -> io::Result<String> {
         let id = self.id(kind, hash);
         match &self.dir {
-            Some(dir) => snapshot::replace_bytes(&dir.join(format!("{id}.enc")), &bytes)?,
+            Some(dir) => disk::replace_bytes(&dir.join(format!("{id}.enc")), &bytes)?,
             None => self.files.lock().put(&id, bytes),
         }
         Ok(self.path(kind, &id))
@@ -140,7 +138,7 @@ impl Media {
     }
 
     /// Keeps the received part of an interrupted upload.
-    fn keep_partial(&self, name: String, bytes: Bytes) {
+    pub(crate) fn keep_partial(&self, name: String, bytes: Bytes) {
         let mut partials = self.partials.lock();
         partials.retain(|(known, _)| *known != name);
         if partials.len() >= PARTIALS {
@@ -149,13 +147,13 @@ impl Media {
         partials.push_back((name, bytes));
     }
 
-    fn partial(&self, name: &str) -> Option<Bytes> {
+    pub(crate) fn partial(&self, name: &str) -> Option<Bytes> {
         let partials = self.partials.lock();
         let (_, bytes) = partials.iter().find(|(known, _)| known == name)?;
         Some(bytes.clone())
     }
 
-    fn forget_partial(&self, name: &str) {
+    pub(crate) fn forget_partial(&self, name: &str) {
         self.partials.lock().retain(|(known, _)| known != name);
     }
 

@@ -1,17 +1,12 @@
-//! Groups: the members, and the addresses of the members on the wire.
-
-mod changes;
-
-pub use changes::GroupError;
+//! Groups: the members and the properties.
 
 use std::collections::BTreeSet;
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::Jid;
 
-use crate::phone::Account;
+use crate::number::digits;
 
 /// The kind of address of the members in a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +35,7 @@ impl GroupSpec {
     pub fn new(name: impl Into<String>, owner: impl AsRef<str>) -> Self {
         Self {
             name: name.into(),
-            owner: crate::phone::digits(owner.as_ref()),
+            owner: digits(owner.as_ref()),
             members: Vec::new(),
             addressing: Addressing::default(),
         }
@@ -49,11 +44,8 @@ impl GroupSpec {
     /// Adds members by number. The simulator creates a phone for each unknown number.
     #[must_use]
     pub fn members<S: AsRef<str>>(mut self, members: impl IntoIterator<Item = S>) -> Self {
-        self.members.extend(
-            members
-                .into_iter()
-                .map(|member| crate::phone::digits(member.as_ref())),
-        );
+        self.members
+            .extend(members.into_iter().map(|member| digits(member.as_ref())));
         self
     }
 
@@ -103,18 +95,6 @@ pub enum GroupSetting {
     Announcement,
     /// Only admins can change the group.
     Locked,
-}
-
-impl GroupSetting {
-    /// Returns the tag of the setting in stanzas.
-    pub(crate) fn tag(self, on: bool) -> &'static str {
-        match (self, on) {
-            (Self::Announcement, true) => "announcement",
-            (Self::Announcement, false) => "not_announcement",
-            (Self::Locked, true) => "locked",
-            (Self::Locked, false) => "unlocked",
-        }
-    }
 }
 
 /// The state of a group, in the snapshot and in the control API.
@@ -309,45 +289,8 @@ impl Group {
         }
     }
 
-    /// Adds the sender of a group message to the stanza: the address in the group's addressing
-    /// mode, and the other address in a second attribute.
-    pub(crate) fn address(
-        &self,
-        message: NodeBuilder,
-        sender: &Account,
-        device: u16,
-    ) -> NodeBuilder {
-        let by_lid = self.by_lid();
-        message
-            .attr("from", self.jid())
-            .attr("participant", sender.jid(by_lid).with_device(device))
-            .attr(
-                if by_lid {
-                    "participant_pn"
-                } else {
-                    "participant_lid"
-                },
-                sender.jid(!by_lid),
-            )
-            .attr("addressing_mode", if by_lid { "lid" } else { "pn" })
-    }
-
-    /// Returns the `<participant>` of a member.
-    pub(crate) fn participant(&self, account: &Account) -> Node {
-        let by_lid = self.by_lid();
-        let node = NodeBuilder::new("participant")
-            .attr("jid", account.jid(by_lid))
-            .attr(
-                if by_lid { "phone_number" } else { "lid" },
-                account.jid(!by_lid),
-            );
-        let node = if account.number == self.owner {
-            node.attr("type", "superadmin")
-        } else if self.rules.read().admins.contains(&account.number) {
-            node.attr("type", "admin")
-        } else {
-            node
-        };
-        node.build()
+    /// Returns whether a member is an admin besides the owner.
+    pub(crate) fn is_admin(&self, number: &str) -> bool {
+        self.rules.read().admins.contains(number)
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use wacore_binary::{Jid, Node, marshal};
 use wacore_libsignal::protocol::ProtocolAddress;
 
-use crate::offline::{Class, Mailbox, Waiting};
-use crate::phone::signal::{Bundle, SignedKey};
+use super::offline::{Class, Mailbox, Waiting};
+use super::signal::{Bundle, SignedKey};
 
 /// The server requests more one-time prekeys below this number, like the real server.
 const PREKEYS_LOW: usize = 10;
@@ -37,7 +37,7 @@ pub(crate) struct Fixed {
     pub(crate) noise_key: [u8; 32],
     pub(crate) identity: [u8; 32],
     /// The `ADVSignedDeviceIdentity` with both signatures.
-    #[serde(with = "crate::snapshot::base64_bytes")]
+    #[serde(with = "crate::base64::serde_bytes")]
     pub(crate) device_identity: Vec<u8>,
     pub(crate) key_index: u32,
     pub(crate) platform: String,
@@ -97,8 +97,9 @@ impl Companion {
     }
 
     /// Returns a bundle for a new session and uses up a one-time prekey. Returns `None` before the
-    /// first upload.
-    pub(crate) fn bundle(&self) -> Option<Bundle> {
+    /// first upload. The number is the count of remaining one-time prekeys, if the server must now
+    /// request more.
+    pub(crate) fn bundle(&self) -> Option<(Bundle, Option<usize>)> {
         let mut keys = self.keys.lock();
         let signed = keys.signed.clone()?;
         let one_time = keys.one_time.pop_front();
@@ -108,30 +109,15 @@ impl Companion {
             signed,
             one_time,
         };
-        if keys.one_time.len() < PREKEYS_LOW && !keys.asked_for_more {
-            keys.asked_for_more = true;
-            let left = keys.one_time.len();
-            drop(keys);
-            self.ask_for_prekeys(left);
-        }
-        Some(bundle)
+        let left = keys.one_time.len();
+        let is_low = left < PREKEYS_LOW && !keys.asked_for_more;
+        keys.asked_for_more |= is_low;
+        Some((bundle, is_low.then_some(left)))
     }
 
     /// Records an upload, so that the server can request prekeys again.
     pub(crate) fn prekeys_arrived(&self) {
         self.keys.lock().asked_for_more = false;
-    }
-
-    fn ask_for_prekeys(&self, left: usize) {
-        use wacore_binary::builder::NodeBuilder;
-        let id = format!("prekeys-{}", self.device);
-        let node = NodeBuilder::new("notification")
-            .attr("from", wacore_binary::SERVER_JID)
-            .attr("id", id.as_str())
-            .attr("type", "encrypt")
-            .children([NodeBuilder::new("count").attr("value", left).build()])
-            .build();
-        self.deliver(Class::Notification, &id, "", &node);
     }
 
     /// Keeps a phone's message until the device has uploaded prekeys.

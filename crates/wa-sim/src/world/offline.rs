@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use wacore_binary::{Node, OwnedNodeRef, marshal};
 
-use crate::conn::Link;
+use super::link::Link;
 
 /// The limit of stanzas in a queue. A full queue drops the oldest stanza, so that a companion that
 /// never returns cannot fill the memory.

@@ -28,8 +28,8 @@ use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Hash, MAX_FILE, Media, Missing, sha256};
 use crate::sim::Sim;
+use crate::world::media::{Hash, MAX_FILE, Media, Missing, sha256};
 
 /// The kinds of files that clients upload.
 const KINDS: [&str; 9] = [

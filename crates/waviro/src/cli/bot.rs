@@ -11,7 +11,9 @@ use waviro_store::Store;
 use waviro_store::clock::{Clock, Millis, millis};
 use waviro_store::invisible::skeleton;
 
-use super::{on_store, print_line, secret};
+use super::output::print_line;
+use super::secret;
+use super::settings::on_store;
 
 const NO_BOT: &str = "No bot yet. Add a bot: waviro bot add NAME";
 

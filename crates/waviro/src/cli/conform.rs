@@ -12,7 +12,8 @@ use clap::Args;
 use url::Url;
 use waviro_conform::{Origin, Target};
 
-use super::{print_line, secret};
+use super::output::{complain, print_line};
+use super::secret;
 
 /// The rate limit in the API document.
 const MESSAGES_A_MINUTE: u32 = 5;
@@ -137,7 +138,7 @@ impl Conform {
         let report = match waviro_conform::run(&target, |tried| print_line(tried.line())).await {
             Ok(report) => report,
             Err(error) => {
-                super::complain(&error.into());
+                complain(&error.into());
                 return Ok(ExitCode::from(2));
             }
         };

@@ -16,7 +16,7 @@ use waviro_core::private;
 use waviro_store::clock::Clock;
 use waviro_store::{Schema, Store, StoreError};
 
-use super::print_line;
+use super::output::print_line;
 
 /// The timeout for a connection. A healthy connection takes tens of milliseconds.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);

@@ -6,7 +6,8 @@ use clap::Subcommand;
 use waviro_core::config::Config;
 use waviro_core::files;
 
-use super::{on_store, print_line};
+use super::output::print_line;
+use super::settings::on_store;
 
 const NO_LINK: &str = "No links yet: there is no database.";
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use waviro_core::config::Config;
 use waviro_store::Store;
 
-use super::{make_data_dir, print_line};
+use super::output::print_line;
+use super::settings::make_data_dir;
 
 /// Opens the database; opening also migrates the schema. With this command a deployment can migrate
 /// before switching versions.

@@ -26,8 +26,9 @@ use waviro_core::config::{Config, Flag};
 use waviro_link::Status;
 use waviro_store::clock::Clock;
 
+use super::output::announce;
 use super::serve::{self, Running};
-use super::{Settings, announce, make_data_dir};
+use super::settings::{Settings, make_data_dir};
 use crate::{lifecycle, telemetry};
 
 use guide::Guide;

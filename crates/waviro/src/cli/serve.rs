@@ -19,7 +19,8 @@ use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig};
 use waviro_store::clock::Clock;
 use waviro_store::panics;
 
-use super::{Settings, announce, make_data_dir};
+use super::output::announce;
+use super::settings::{Settings, make_data_dir};
 use crate::app::{App, StartError};
 use crate::listener::Patience;
 use crate::telemetry;

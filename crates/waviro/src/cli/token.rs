@@ -14,7 +14,8 @@ use waviro_store::{Store, TokenRole, TokenRow};
 
 use expiry::Expiry;
 
-use super::{on_store, print_line};
+use super::output::print_line;
+use super::settings::on_store;
 
 const NO_TOKEN: &str = "No token yet. Create a token: waviro token add NAME";
 

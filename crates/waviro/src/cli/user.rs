@@ -11,7 +11,9 @@ use waviro_core::users::{UserError, Users};
 use waviro_store::clock::Clock;
 use waviro_store::{BotRow, Store, UserRole, UserRow};
 
-use super::{on_store, print_line, secret};
+use super::output::print_line;
+use super::secret;
+use super::settings::on_store;
 
 const NO_USER: &str = "No user yet. Create a user: waviro user add NAME";
 

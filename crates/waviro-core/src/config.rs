@@ -21,9 +21,7 @@ use waviro_store::DatabaseAt;
 
 pub use database::Database;
 pub use limits::Limits;
-
-/// The default file, with the reason of each key.
-pub const DEFAULTS: &str = include_str!("../config.default.toml");
+pub use parse::{AllowedNetwork, DEFAULTS};
 
 /// The file read from the working directory if no other file is named.
 pub const FILE: &str = "waviro.toml";
@@ -168,15 +166,6 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
-}
-
-/// `CIDR` or `CIDR:port`; a single address is a network of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AllowedNetwork {
-    /// The addresses.
-    pub network: IpNet,
-    /// The only allowed port; `None` allows any port.
-    pub port: Option<u16>,
 }
 
 /// A value from a command-line flag.

@@ -16,7 +16,7 @@ use waviro_store::clock::Clock;
 use waviro_store::invisible;
 use waviro_store::{AddUser, ChangeUser, Store, StoreError, UserChange, UserRole, UserRow};
 
-use hashing::Hashing;
+use hashing::{Full, Hashing};
 
 pub use session::{LIVES, Session};
 
@@ -68,6 +68,12 @@ pub enum UserError {
     NotFirst,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<Full> for UserError {
+    fn from(_: Full) -> Self {
+        Self::Busy
+    }
 }
 
 impl Users {

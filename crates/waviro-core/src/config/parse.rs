@@ -16,7 +16,8 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::{AllowedNetwork, DEFAULTS};
+/// The default file, with the reason of each key.
+pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 
 /// Valid values for the keys with an empty default.
 const EXAMPLES: [(&str, &str); 10] = [
@@ -309,6 +310,15 @@ impl fmt::Display for AllowedNetwork {
             (Some(port), IpNet::V4(_)) => write!(f, "{network}:{port}"),
         }
     }
+}
+
+/// `CIDR` or `CIDR:port`; a single address is a network of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowedNetwork {
+    /// The addresses.
+    pub network: IpNet,
+    /// The only allowed port; `None` allows any port.
+    pub port: Option<u16>,
 }
 
 impl FromStr for AllowedNetwork {

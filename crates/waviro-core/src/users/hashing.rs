@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::UserError;
-
 /// The number of passwords hashed at a time: each takes 19 MiB and a core.
 const AT_ONCE: usize = 2;
 
@@ -117,12 +115,6 @@ impl Hashing {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Line> {
         self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl From<Full> for UserError {
-    fn from(_: Full) -> Self {
-        Self::Busy
     }
 }
 

@@ -24,6 +24,7 @@ mod download;
 mod endpoint;
 mod events;
 mod handle;
+mod handles;
 mod handshake;
 mod http;
 mod identity;
@@ -38,66 +39,35 @@ mod race;
 mod redelivered;
 mod runtime;
 mod send;
+mod shared;
 mod store;
 mod structured;
 mod supervisor;
 mod target;
+mod task;
 mod text;
 mod tls;
 mod version;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use url::Url;
+
+use handles::Handles;
 
 use crate::{Connector, Link, LinkError, Listener};
 
 pub use endpoint::{EndpointError, certificate_checks, check_endpoint};
+pub use handles::WhatsAppConfig;
 pub use probe::{FamilyProbe, Probe, probe};
 
 /// The log target of the library's warnings with the address of a file and the token that opens the
 /// file.
 pub const TOLD_TOO_MUCH: &str = "whatsapp_rust::download";
 
-/// The settings shared by all devices of the process.
-#[derive(Debug, Clone)]
-pub struct WhatsAppConfig {
-    /// The folder with the devices' keys and sessions, one SQLite file per device. A missing folder
-    /// is created with mode 0700.
-    pub store_folder: PathBuf,
-    /// `wss://web.whatsapp.com/ws/chat`, or a simulator's `ws://127.0.0.1:…/ws/chat`.
-    pub url: Url,
-    /// The Noise public key of a server that is not WhatsApp's own.
-    pub server_key: Option<[u8; 32]>,
-    /// Additional root certificates (PEM) for TLS, beside the system's roots and the compiled-in
-    /// roots.
-    pub ca_file: Option<PathBuf>,
-    /// The proxy for HTTP requests to WhatsApp (files, the current version). The proxy variables of
-    /// the environment are never used, and the WebSocket uses no proxy.
-    pub http_proxy: Option<Url>,
-    /// The WhatsApp Web version of the devices; `None` asks WhatsApp for the current version, at
-    /// most once a day.
-    pub version: Option<(u32, u32, u32)>,
-    /// The name of the device in the phone's list of linked devices.
-    pub device_name: String,
-}
-
 /// Opens devices with a shared configuration.
 #[derive(Debug, Clone)]
 pub struct WhatsApp(Arc<Handles>);
-
-/// The handles shared by all devices.
-#[derive(Debug)]
-struct Handles {
-    config: WhatsAppConfig,
-    target: target::Target,
-    stores: store::Stores,
-    threads: runtime::Threads,
-    http: http::Http,
-    versions: Arc<version::Versions>,
-}
 
 impl WhatsApp {
     /// Checks the endpoint and prepares the store folder.

@@ -18,8 +18,8 @@ use whatsapp_rust::wacore::types::call::{CallAction, IncomingCall, MissedCall, M
 use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid};
 
-use super::device;
 use super::identity::{is_own, sender};
+use super::task;
 use crate::{Call, GroupChange, GroupEvent, Listener, Sender};
 
 /// The number of remembered calls. Each call is reported once, although WhatsApp may repeat an
@@ -48,7 +48,7 @@ pub(super) struct Ring {
 /// Creates the queue and its task. The task ends with the device.
 pub(super) fn start(listener: Arc<dyn Listener>) -> EventQueue {
     let (queue, mut waiting) = mpsc::unbounded_channel::<(Arc<Client>, QueuedEvent)>();
-    device::spawn(async move {
+    task::spawn(async move {
         let mut calls = VecDeque::with_capacity(CALLS);
         while let Some((client, item)) = waiting.recv().await {
             match item {

@@ -20,10 +20,11 @@ use whatsapp_rust::bytes::Bytes;
 use whatsapp_rust::transport::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust_tokio_transport::from_websocket;
 
-use super::device::{self, Shared};
 use super::handshake::Handshake;
 use super::probe::prove;
+use super::shared::Shared;
 use super::target::Target;
+use super::task;
 use crate::{DialFailure, DialStep, OfflineCause};
 
 /// The pauses before the dials after a working connection. The first pause is zero, because most
@@ -121,7 +122,7 @@ impl Dialer {
             shared: Arc::clone(&self.shared),
         });
         let handshake = Arc::clone(&socket.handshake);
-        device::spawn(async move {
+        task::spawn(async move {
             while let Ok(event) = events.recv().await {
                 match &event {
                     TransportEvent::DataReceived(bytes) => {
@@ -211,7 +212,7 @@ impl TransportFactory for Dialer {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed) as usize;
         let pause = PAUSES[failures.min(PAUSES.len() - 1)];
         if !pause.is_zero() {
-            device::pause(jittered(pause)).await;
+            task::pause(jittered(pause)).await;
         }
         match self.dial().await {
             Ok((transport, events)) => Ok(self.watch(transport, events)),

@@ -5,14 +5,13 @@
 //! and creates a new client with the same keys when there is a reason to reconnect.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
 use tokio::sync::watch;
-use tracing::Instrument;
 use whatsapp_rust::bot::BotHandle;
 use whatsapp_rust::pair_code::PairCodeOptions;
 use whatsapp_rust::prelude::Bot;
@@ -21,16 +20,14 @@ use whatsapp_rust::wacore::store::device::{
 };
 use whatsapp_rust::{CacheConfig, CacheEntryConfig, Client, Jid, RawNodeLease};
 
-use super::admins::Admins;
-use super::backlog::Backlog;
-use super::calls_and_groups::{self, EventQueue};
 use super::connect::Dialer;
 use super::events::DeviceEventHandler;
-use super::liveness::Liveness;
+use super::handles::Handles;
 use super::redelivered::Redelivered;
+use super::shared::{NOBODY, Shared};
 use super::store::SENT_MESSAGES_KEPT;
 use super::version::Version;
-use super::{Handles, download, identity, lookup, send, supervisor};
+use super::{download, identity, lookup, send, supervisor};
 use crate::{
     Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, OfflineCause,
     Outgoing, Status, UnlinkedCause,
@@ -38,26 +35,6 @@ use crate::{
 
 /// The timeout for closing a client before a new client is created with its keys.
 const CLOSING: Duration = Duration::from_secs(5);
-
-/// The user part of the JID for "not paired yet", used with a pinned server key (see [`pin`]).
-const NOBODY: &str = "0";
-
-/// The state shared by the device, its event handler and its dialer.
-pub(super) struct Shared {
-    pub(super) bot_id: i32,
-    pub(super) listener: Arc<dyn Listener>,
-    pub(super) calls_and_groups: EventQueue,
-    pub(super) admins: Admins,
-    pub(super) status: watch::Sender<Status>,
-    pub(super) liveness: Liveness,
-    pub(super) redelivered: Redelivered,
-    pub(super) backlog: Arc<Backlog>,
-    client: RwLock<Option<Arc<Client>>>,
-    identity: Mutex<Option<Identity>>,
-    telling: Mutex<()>,
-    /// If true, the next write must store the full state, see [`Shared::write_down`].
-    pub(super) write_again: AtomicBool,
-}
 
 /// A device with its current client.
 pub(super) struct Device {
@@ -88,20 +65,8 @@ impl Device {
         bot_id: i32,
         listener: Arc<dyn Listener>,
     ) -> Result<Arc<Self>, LinkError> {
-        let shared = Arc::new(Shared {
-            bot_id,
-            calls_and_groups: calls_and_groups::start(Arc::clone(&listener)),
-            admins: Admins::default(),
-            listener,
-            liveness: Liveness::default(),
-            redelivered: Redelivered::open(handles.stores.redelivered_file(bot_id)),
-            backlog: Arc::default(),
-            status: watch::Sender::new(Status::Unlinked(UnlinkedCause::Never)),
-            client: RwLock::new(None),
-            identity: Mutex::new(None),
-            telling: Mutex::new(()),
-            write_again: AtomicBool::new(false),
-        });
+        let redelivered = Redelivered::open(handles.stores.redelivered_file(bot_id));
+        let shared = Arc::new(Shared::new(bot_id, listener, redelivered));
         let device = Arc::new(Self {
             handles,
             span: tracing::Span::current(),
@@ -171,7 +136,7 @@ impl Device {
             return Ok(());
         }
         dialer.serve(&client);
-        *write(&self.shared.client) = Some(Arc::clone(&client));
+        self.shared.set_client(Some(Arc::clone(&client)));
         self.shared.refresh_identity();
         self.shared.set(&if linked {
             Status::Reconnecting {
@@ -200,7 +165,7 @@ impl Device {
         }
         // The client stays set until here: the library acknowledges a receipt that arrives during
         // the shutdown, so such a receipt must still be committed.
-        *write(&self.shared.client) = None;
+        self.shared.set_client(None);
         drop(ending.dialer);
     }
 
@@ -276,101 +241,6 @@ fn cache_config() -> CacheConfig {
     }
 }
 
-impl Shared {
-    pub(super) fn client(&self) -> Option<Arc<Client>> {
-        self.client
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Sets the state, and reports a changed state to the gateway.
-    pub(super) fn set(&self, status: &Status) {
-        self.change(|_| Some(status.clone()));
-    }
-
-    /// Records that the socket ended or could not be opened. The state of a rejected device stays
-    /// unchanged.
-    pub(super) fn went_offline(&self, cause: OfflineCause) {
-        self.change(|current| match current {
-            // The connection ends after a refused login; the refusal stays as the cause.
-            Status::Reconnecting {
-                cause: OfflineCause::LoginRefused(_),
-            } if matches!(cause, OfflineCause::Ended(_)) => None,
-            Status::Online | Status::Reconnecting { .. } => Some(Status::Reconnecting { cause }),
-            Status::Linking { .. } | Status::Unreachable(_) => Some(match cause {
-                OfflineCause::Unreachable(failure) => Status::Unreachable(failure),
-                OfflineCause::Starting | OfflineCause::Ended(_) | OfflineCause::LoginRefused(_) => {
-                    Status::Linking { qr: None }
-                }
-            }),
-            _ => None,
-        });
-    }
-
-    /// Changes the state as one atomic step from the current state, because one task reports the
-    /// end of a socket and another task reports the reason. The gateway gets the changes in order,
-    /// and may read the state inside the call.
-    fn change(&self, step: impl FnOnce(&Status) -> Option<Status>) {
-        let _one_at_a_time = lock(&self.telling);
-        let Some(next) = step(&self.status.borrow()) else {
-            return;
-        };
-        if next == *self.status.borrow() {
-            return;
-        }
-        if matches!(next, Status::Unlinked(_)) {
-            *lock(&self.identity) = None;
-        }
-        self.liveness.online_changed(next == Status::Online);
-        self.status.send_replace(next.clone());
-        self.listener.status(&next);
-    }
-
-    /// Writes the device's state before other code relies on the state. By default the library
-    /// writes after each change, but misses a change between a write and the next check, and then
-    /// waits for half a minute. A kill right after pairing lost the link.
-    pub(super) fn flush(&self) {
-        let Some(client) = self.client() else { return };
-        tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(self.write_down(&client, true));
-        });
-        self.write_again.store(true, Ordering::SeqCst);
-    }
-
-    /// Writes the changes since the last write, or the full state if `all` is true. Returns true if
-    /// the state is durable.
-    ///
-    /// A full write is needed if the library writes at the same time. The library's write has
-    /// already reset the "changed" flag, and may finish later with older data. A full write
-    /// afterwards repairs the file.
-    pub(super) async fn write_down(&self, client: &Arc<Client>, all: bool) -> bool {
-        let state = client.persistence_manager();
-        if all {
-            state.modify_device(|_| ()).await;
-        }
-        if let Err(error) = state.flush().await {
-            let error = super::store::cause(&error);
-            tracing::error!(bot_id = self.bot_id, %error, "device state could not be committed");
-            return false;
-        }
-        true
-    }
-
-    /// Reads the number and the name from the client.
-    pub(super) fn refresh_identity(&self) {
-        let Some(client) = self.client() else { return };
-        let number = client
-            .pn()
-            .filter(|own| own.user != NOBODY)
-            .and_then(|own| own.user.parse().ok());
-        *lock(&self.identity) = number.map(|number| Identity {
-            number,
-            name: client.push_name(),
-        });
-    }
-}
-
 #[async_trait]
 impl Link for Device {
     fn status(&self) -> watch::Receiver<Status> {
@@ -378,7 +248,7 @@ impl Link for Device {
     }
 
     fn identity(&self) -> Option<Identity> {
-        lock(&self.shared.identity).clone()
+        self.shared.identity()
     }
 
     async fn start_linking(&self) -> Result<(), LinkError> {
@@ -520,30 +390,4 @@ impl whatsapp_rust::transport::TransportFactory for SharedDialer {
     )> {
         self.0.create_transport().await
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whatsapp-rust uses the real clock; a link waits for the network and never for a test clock"
-)]
-pub(super) async fn pause(span: Duration) {
-    tokio::time::sleep(span).await;
-}
-
-/// Spawns a task beside the library's own tasks. Like the library's tasks, the task ends with its
-/// resource: a socket, a commit, or the device.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whatsapp-rust also spawns tasks without a tracker; Link::close waits for the client"
-)]
-pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(task.in_current_span());
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

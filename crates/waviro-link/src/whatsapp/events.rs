@@ -20,10 +20,10 @@ use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid};
 
 use super::calls_and_groups::{self, QueuedEvent};
-use super::device::Shared;
 use super::identity::{LOOKUP_WITHIN, is_own, names};
 use super::inbound::inbound;
-use super::{connect, device};
+use super::shared::Shared;
+use super::{connect, task};
 use crate::{
     MessageId, Nack, OfflineCause, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status,
     UnlinkedCause, Verdict,
@@ -160,7 +160,7 @@ impl DeviceEventHandler {
             Some(code) => Verdict::Refused(Nack::parse(code)),
         };
         let listener = Arc::clone(&self.shared.listener);
-        device::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });
+        task::spawn(async move { listener.server_ack(ServerAck { id, verdict }).await });
     }
 
     /// Records an undecryptable message. The library itself asks the sender to resend such a
@@ -188,7 +188,7 @@ impl DeviceEventHandler {
         };
         let shared = Arc::clone(&self.shared);
         let connection = shared.redelivered.connection();
-        device::spawn(async move {
+        task::spawn(async move {
             let listener = &*shared.listener;
             let lost =
                 shared
@@ -264,7 +264,7 @@ impl DeviceEventHandler {
             // connection.
             tracing::warn!(bot_id = self.shared.bot_id, %error, "receipt not committed; reconnecting for its redelivery");
             connect::expect_reconnect(&client);
-            device::spawn(async move { client.reconnect_immediately().await });
+            task::spawn(async move { client.reconnect_immediately().await });
         }
     }
 }

@@ -17,9 +17,10 @@ use whatsapp_rust::wacore::handshake::{
 use whatsapp_rust::wacore::store::device::Device;
 use whatsapp_rust::wacore_binary::consts::WA_CONN_HEADER;
 
+use super::handles::WhatsAppConfig;
 use super::race::{Progress, race};
 use super::target::{Socket, Target, interrupted};
-use super::{WhatsAppConfig, tls};
+use super::tls;
 use crate::{DialFailure, DialStep, LinkError};
 
 /// The timeout of a probe. A healthy dial takes less than a second.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
-use super::device::pause;
+use super::task::pause;
 use crate::{DialFailure, DialStep};
 
 /// The pause before the next address while TCP does not answer (RFC 8305, section 5: 250 ms).

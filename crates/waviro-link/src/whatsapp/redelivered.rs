@@ -25,9 +25,9 @@ use whatsapp_rust::wacore_binary::node::{Attrs, Node, ValueRef};
 use whatsapp_rust::wacore_binary::{OwnedNodeRef, Server};
 use whatsapp_rust::{Client, RetryRequestError, RetryRequestOptions, RetryRequestOutcome};
 
-use self::journal::Journal;
 pub(super) use self::journal::fresh;
-use super::device;
+use self::journal::{Journal, Unreported};
+use super::task;
 use crate::{Listener, MessageId};
 
 /// The time without a reported message after which all redelivered messages count as processed. The
@@ -51,17 +51,6 @@ struct Memory {
     journal: Journal,
     /// Counts the connections of this process.
     connection: u64,
-}
-
-#[derive(Debug, Clone)]
-struct Unreported {
-    /// The attributes of the stanza, needed for the request to the sender. The content is removed,
-    /// because the content may be large.
-    envelope: Node,
-    /// The number of connections with a request for the message.
-    requests: u32,
-    /// The number of the last connection of the process with a request; 0 for none.
-    requested_on: u64,
 }
 
 impl Redelivered {
@@ -138,7 +127,7 @@ impl Redelivered {
             if before == 0 {
                 return;
             }
-            device::pause(QUIET).await;
+            task::pause(QUIET).await;
             left.retain(|id| self.is_unreported(id.as_str()));
             if left.len() == before {
                 break;
@@ -154,7 +143,7 @@ impl Redelivered {
                     tracing::warn!(bot_id, %error, "redelivered messages could not be looked up; retry scheduled");
                 }
             }
-            device::pause(AGAIN).await;
+            task::pause(AGAIN).await;
         };
         for id in left {
             if !lost.contains(&id) {
@@ -273,16 +262,6 @@ impl Memory {
     /// Removes processed records from the file if the file is too long.
     fn trim(&mut self) {
         self.journal.trim(&self.unreported);
-    }
-}
-
-impl Unreported {
-    fn new(envelope: Node) -> Self {
-        Self {
-            envelope,
-            requests: 0,
-            requested_on: 0,
-        }
     }
 }
 

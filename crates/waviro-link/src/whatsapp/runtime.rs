@@ -122,7 +122,7 @@ impl Runtime for OnThreads {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(super::device::pause(duration))
+        Box::pin(super::task::pause(duration))
     }
 
     fn spawn_blocking(

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{error, info};
 
-use super::device::{Device, Session, has_ended, pause, spawn};
+use super::device::{Device, Session, has_ended};
+use super::task::{pause, spawn};
 use super::version::AGAIN;
 use crate::{OfflineCause, Status};
 
@@ -116,7 +117,7 @@ pub(super) fn keep_running(device: &Arc<Device>) {
 }
 
 /// Writes changes of the device's state (prekey counters, migrations, sessions) within seconds, see
-/// [`super::device::Shared::flush`].
+/// [`super::shared::Shared::flush`].
 ///
 /// While writes fail, the library cannot store incoming stanzas either. The library then leaves the
 /// stanzas with WhatsApp without an error, and WhatsApp redelivers them only on the next

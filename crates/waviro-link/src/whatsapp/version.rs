@@ -15,7 +15,7 @@ use whatsapp_rust::http::HttpClient;
 use whatsapp_rust::version::fetch_latest_app_version;
 use whatsapp_rust::wacore::store::device::Device;
 
-use super::device::spawn;
+use super::task::spawn;
 
 /// The three parts of a version such as `2.3000.1023456789`.
 pub(super) type Version = (u32, u32, u32);

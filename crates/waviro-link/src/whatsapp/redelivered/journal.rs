@@ -16,7 +16,28 @@ use whatsapp_rust::wacore_binary::node::Node;
 use whatsapp_rust::wacore_binary::{OwnedNodeRef, marshal};
 
 use super::super::handle::{bytes, hex};
-use super::Unreported;
+
+/// A redelivered message without a report of the library.
+#[derive(Debug, Clone)]
+pub(super) struct Unreported {
+    /// The attributes of the stanza, needed for the request to the sender. The content is removed,
+    /// because the content may be large.
+    pub(super) envelope: Node,
+    /// The number of connections with a request for the message.
+    pub(super) requests: u32,
+    /// The number of the last connection of the process with a request; 0 for none.
+    pub(super) requested_on: u64,
+}
+
+impl Unreported {
+    pub(super) fn new(envelope: Node) -> Self {
+        Self {
+            envelope,
+            requests: 0,
+            requested_on: 0,
+        }
+    }
+}
 
 /// The number of extra lines that do not cause a rewrite of the file.
 const SPARE: usize = 64;

@@ -117,8 +117,14 @@ fn method(key: &str, names: &BTreeSet<&str>, tables: &[(&str, &Table)], texts: &
         }
         format!("Language::{language} => format!({format:?}),\n")
     });
+    // A text can be equal in both languages.
+    let same = if texts.windows(2).any(|two| two[0] == two[1]) {
+        "#[expect(clippy::match_same_arms, reason = \"the text is equal in the languages\")]\n"
+    } else {
+        ""
+    };
     format!(
-        "pub(crate) fn {key}(&self, {}) -> String {{\nmatch self.language {{\n{}}}\n}}\n",
+        "{same}pub(crate) fn {key}(&self, {}) -> String {{\nmatch self.language {{\n{}}}\n}}\n",
         arguments.join(", "),
         arms.collect::<String>()
     )

@@ -103,14 +103,11 @@ mod tests {
 
     const MINUTE: Millis = 60_000;
 
-    fn written(connection: u64, at: Millis) -> Option<Written> {
-        Some(Written { connection, at })
-    }
-
     #[test]
     fn a_minute_without_any_ack_causes_one_reconnect() {
         let mut acks = AckTimeout::default();
-        let oldest = written(1, 100);
+        let (connection, at) = (1, 100);
+        let oldest = Some(Written { connection, at });
         assert_eq!(acks.check(1, oldest, MINUTE), Reaction::Nothing);
         assert_eq!(acks.check(1, oldest, MINUTE + 100), Reaction::Reconnect);
         assert_eq!(acks.check(1, oldest, MINUTE + 101), Reaction::Nothing);
@@ -121,7 +118,8 @@ mod tests {
     fn an_overdue_message_is_resent_while_other_messages_are_acked() {
         let mut acks = AckTimeout::default();
         acks.acked(MINUTE);
-        let reaction = acks.check(1, written(1, 0), MINUTE + 1);
+        let (connection, at) = (1, 0);
+        let reaction = acks.check(1, Some(Written { connection, at }), MINUTE + 1);
         assert_eq!(reaction, Reaction::Resend);
     }
 

@@ -28,7 +28,7 @@ impl Files {
             .await
             .expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let served: ServedFiles = Arc::new(
+        let files: ServedFiles = Arc::new(
             files
                 .into_iter()
                 .map(|(name, mime, bytes)| (name, (mime, bytes)))
@@ -36,7 +36,7 @@ impl Files {
         );
         let app = Router::new()
             .route("/{name}", axum::routing::get(serve_file))
-            .with_state(served);
+            .with_state(files);
         let server = spawn(async move { axum::serve(listener, app).await.expect("serves") });
         Self { url, server }
     }
@@ -54,8 +54,8 @@ impl Drop for Files {
     }
 }
 
-async fn serve_file(State(served): State<ServedFiles>, Path(name): Path<String>) -> Response {
-    match served.get(name.as_str()) {
+async fn serve_file(State(files): State<ServedFiles>, Path(name): Path<String>) -> Response {
+    match files.get(name.as_str()) {
         Some((mime, bytes)) => ([(CONTENT_TYPE, *mime)], bytes.clone()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }

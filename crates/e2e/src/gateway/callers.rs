@@ -111,8 +111,8 @@ impl Admin {
     }
 
     /// Sends a POST request with an `Idempotency-Key`, expects success, and returns the body.
-    pub async fn post_with_key(&self, path: &str, key: &str, body: Value) -> Value {
-        let request = self.http.post(format!("{}{path}", self.url)).json(&body);
+    pub async fn post_with_key(&self, path: &str, key: &str, body: &'static str) -> Value {
+        let request = self.http.post(format!("{}{path}", self.url)).body(body);
         self.done(request.header("Idempotency-Key", key)).await
     }
 

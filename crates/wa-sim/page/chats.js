@@ -10,17 +10,12 @@ import { openLink } from "./link.js";
 import { clock, day, say } from "./say.js";
 import { groupOf, inHand, nameOf, openChat, refreshGroups, state, unreadIn } from "./state.js";
 import { showPane } from "./pane.js";
+import { words } from "./words.js";
 
 /**
  * A message with later reactions, edits and deletion.
  * @typedef {import("./api.js").Message & { reactions: Map<string, string>, edited?: boolean, deleted?: boolean }} Entry
  */
-
-/** How a kind without words is named in a line. @type {Record<string, import("./words.js").Key>} */
-const NAMES = {
-  image: "kind_image", video: "kind_video", audio: "kind_audio", document: "kind_document", sticker: "kind_sticker",
-  location: "kind_location", contact: "kind_contact", contacts: "kind_contacts", poll: "kind_poll",
-};
 
 /**
  * Returns the messages of a chat, with reactions, edits and deletions applied.
@@ -59,10 +54,19 @@ export function fold(messages, chat) {
  */
 export function inShort(message) {
   if (message.deleted) return say("deleted");
-  const name = NAMES[message.kind];
-  const words = message.text || message.file_name || message.display_name || message.name;
-  if (!name) return words || message.kind;
-  return words ? `${say(name)}: ${words}` : say(name);
+  const name = named(message.kind);
+  const text = message.text || message.file_name || message.display_name || message.name;
+  if (!name) return text || message.kind;
+  return text ? `${say(name)}: ${text}` : say(name);
+}
+
+/**
+ * Returns the key of a kind's name; nothing for a text and for a kind without a name.
+ * @param {string} kind
+ */
+function named(kind) {
+  const key = `kind_${kind}`;
+  return Object.hasOwn(words, key) ? /** @type {import("./words.js").Key} */ (key) : undefined;
 }
 
 /** @param {string} chat */

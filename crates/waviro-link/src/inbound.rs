@@ -7,6 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use crate::content::Location;
 use crate::message::{Chat, GroupId, MessageId, Sender};
 
@@ -39,7 +41,6 @@ pub struct Inbound {
 /// The content of an inbound message. Wrappers (disappearing, view-once, captioned) are removed:
 /// the kind is the kind of the wrapped message.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum InboundKind {
     /// Text as typed, or the option chosen from buttons or a list, as shown to the sender.
     Text(String),
@@ -138,7 +139,7 @@ pub struct MediaHandleError;
 const LONGEST_HANDLE: usize = 4096;
 
 /// A received contact card.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
     /// The name of the contact in the sender's phone.
     pub name: String,
@@ -177,7 +178,6 @@ pub struct GroupChange {
 
 /// The kinds of group changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum GroupEvent {
     /// New members. Lists only the bot if the bot was added, or if the group was created with the
     /// bot.
@@ -219,7 +219,12 @@ impl InboundKind {
         match self {
             Self::Text(text) | Self::Structured { text, .. } => Some(text),
             Self::Media(file) => file.caption.as_deref(),
-            _ => None,
+            Self::Location(_)
+            | Self::Contacts(_)
+            | Self::Edited { .. }
+            | Self::Deleted { .. }
+            | Self::Reaction { .. }
+            | Self::Other(_) => None,
         }
     }
 

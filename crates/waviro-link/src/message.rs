@@ -6,11 +6,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use crate::content::Content;
 use crate::nack::Nack;
 
 /// A phone number: country code first, digits only, 7 to 15 of them (ITU E.164 allows at most 15).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Number(String);
 
 /// A group's id without its server: digits, or `creator-timestamp` for groups created before 2021.
@@ -246,6 +249,14 @@ impl FromStr for Number {
             return Err(NumberError::Length);
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Number {
+    type Error = NumberError;
+
+    fn try_from(text: String) -> Result<Self, NumberError> {
+        text.parse()
     }
 }
 

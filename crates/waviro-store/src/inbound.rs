@@ -15,7 +15,7 @@ use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
 
 use authors::Claim;
-pub use detail::{Card as CardDetail, Detail, FileDetail, LocationDetail, media_id};
+pub use detail::{Detail, FileDetail, media_id};
 
 /// An inbound message to be stored.
 #[derive(Debug, Clone)]

@@ -13,7 +13,6 @@ mod acks;
 mod background;
 mod bots;
 pub mod clock;
-mod content;
 mod counts;
 mod database_at;
 mod deliveries;
@@ -62,12 +61,9 @@ pub use deliveries::{
 pub use events::{Audience, EventKind, EventRow, Kinds, Listening, NewEvent, event_id};
 pub use evidence::Evidence;
 pub use idempotency::{KeepingAnswer, KeptAnswer};
-pub use inbound::{
-    CardDetail, Detail, FileDetail, LocationDetail, MediaRow, NewInboundRow, StoredInbound,
-    address, media_id,
-};
+pub use inbound::{Detail, FileDetail, MediaRow, NewInboundRow, StoredInbound, address, media_id};
 pub use journal::beginning;
-pub use log::{InboundAfter, InboundRow, LogFilter, SentAfter, SentRow, words};
+pub use log::{InboundAfter, InboundRow, LogFilter, SentAfter, SentRow};
 pub use messages::{
     Accepting, Committed, MessageCause, MessageFailure, MessageRow, NewMessageRow, Queued, Repeats,
 };

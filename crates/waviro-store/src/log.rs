@@ -5,7 +5,6 @@ mod list;
 mod sent;
 
 use sqlx::{AssertSqlSafe, Row};
-use waviro_link::Content;
 
 use super::search::Found;
 use super::{Store, StoreError};
@@ -172,19 +171,6 @@ impl LogFilter {
     fn holds(&self, text: &str) -> bool {
         let needle = self.text.as_ref().map(|needle| needle.to_lowercase());
         needle.is_none_or(|needle| text.to_lowercase().contains(&needle))
-    }
-}
-
-/// Returns the readable text of a content: the text, the name of a location or contact, or the
-/// caption.
-#[must_use]
-pub fn words(content: &Content) -> &str {
-    match content {
-        Content::Text(text) => text,
-        Content::Location(place) => place.name.as_deref().unwrap_or_default(),
-        Content::Contact(card) => &card.name,
-        Content::Media(media) => media.caption.as_deref().unwrap_or_default(),
-        _ => "",
     }
 }
 

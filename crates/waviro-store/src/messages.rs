@@ -9,9 +9,8 @@ use sqlx::any::AnyRow;
 use tokio::sync::{mpsc, oneshot};
 use url::Url;
 use waviro_fault::Bug;
-use waviro_link::{Chat, MessageId, Outgoing};
+use waviro_link::{Chat, Content, ContentError, MessageId, Outgoing};
 
-use super::content::{decode, encode, identity};
 use super::writer::Command;
 use super::{KeepingAnswer, KeptAnswer, Store, StoreError};
 use crate::clock::Millis;
@@ -107,33 +106,31 @@ pub(super) struct Accept {
 
 impl NewMessageRow {
     /// Creates a row. `at` is the time of acceptance, `epoch` the link's epoch at that time.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`] for a kind of content that cannot be stored.
+    #[must_use]
     pub fn new(
         bot_id: i32,
         message: Outgoing,
         notify_url: Option<&Url>,
         at: Millis,
         epoch: u64,
-    ) -> Result<Self, StoreError> {
-        let (kind, body) = encode(&message.content)?;
+    ) -> Self {
+        let kind = message.content.kind().word();
         let mut hash = Sha256::new();
         hash.update(kind);
         hash.update([0]);
-        hash.update(identity(&message.content, &body));
-        Ok(Self {
+        hash.update(message.content.identity());
+        Self {
             bot_id,
             chat: message.to.address(),
             kind,
             content_sha256: hex::encode(hash.finalize()),
-            body,
+            body: message.content.to_json(),
             notify_url: notify_url.map(Url::to_string),
             message,
             at,
             epoch,
             repeats: Repeats::Refused,
-        })
+        }
     }
 
     /// Sets the duplicate rule; the default refuses a repeat.
@@ -307,6 +304,12 @@ impl Accept {
     }
 }
 
+impl From<ContentError> for StoreError {
+    fn from(error: ContentError) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
 fn queued(row: &AnyRow) -> Result<Queued, StoreError> {
     let (chat, kind, body): (String, String, String) =
         (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
@@ -317,7 +320,7 @@ fn queued(row: &AnyRow) -> Result<Queued, StoreError> {
         message: Outgoing {
             id: message_id(row.try_get(2)?)?,
             to: parse_chat(&chat)?,
-            content: decode(&kind, &body)?,
+            content: Content::from_json(&kind, &body)?,
         },
     })
 }

@@ -34,6 +34,7 @@ use crate::http::{self, header};
 use crate::services::Services;
 
 use error::{ApiError, Language};
+use send::Whom;
 
 /// Returns the router of the endpoints at `/api/…` and, if `base_path` is not empty, also below
 /// `base_path`. The root path redirects a browser to the dashboard.
@@ -60,37 +61,30 @@ pub fn router(services: Arc<Services>, base_path: &str) -> Router {
 }
 
 /// Returns the endpoints' names, in the document's order.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub fn names() -> impl Iterator<Item = String> {
     endpoints().into_iter().map(|(name, _)| name)
 }
 
-fn endpoints() -> [(&'static str, MethodRouter<Arc<Services>>); 11] {
-    [
-        ("sendwa", only_post(post(sendwa::sendwa))),
-        ("sendmedia", only_post(post(sendmedia::sendmedia))),
-        ("sendlocation", only_post(post(sendlocation::sendlocation))),
-        ("sendcontact", only_post(post(sendcontact::sendcontact))),
-        ("sendwatogroup", only_post(post(sendwa::sendwatogroup))),
-        (
-            "sendmediatogroup",
-            only_post(post(sendmedia::sendmediatogroup)),
-        ),
-        (
-            "sendlocationtogroup",
-            only_post(post(sendlocation::sendlocationtogroup)),
-        ),
-        (
-            "sendcontacttogroup",
-            only_post(post(sendcontact::sendcontacttogroup)),
-        ),
-        ("groups", only_post(post(groups::groups))),
-        ("getqr", only_post(post(getqr::getqr))),
-        ("checknumber", only_post(post(checknumber::checknumber))),
-    ]
-}
-
-fn only_post(endpoint: MethodRouter<Arc<Services>>) -> MethodRouter<Arc<Services>> {
-    endpoint.fallback(async || ApiError::MethodNotAllowed)
+fn endpoints() -> Vec<(String, MethodRouter<Arc<Services>>)> {
+    let paths = [
+        &sendwa::PATH,
+        &sendmedia::PATH,
+        &sendlocation::PATH,
+        &sendcontact::PATH,
+    ];
+    let sends = [Whom::Person, Whom::Group]
+        .into_iter()
+        .flat_map(|whom| paths.map(|path| (path.name_to(whom), send::endpoint(path, whom))));
+    let asks = [
+        ("groups", post(groups::groups)),
+        ("getqr", post(getqr::getqr)),
+        ("checknumber", post(checknumber::checknumber)),
+    ];
+    let asks = asks.map(|(name, endpoint)| (name.to_owned(), endpoint));
+    sends
+        .chain(asks)
+        .map(|(name, endpoint)| (name, endpoint.fallback(async || ApiError::MethodNotAllowed)))
+        .collect()
 }
 
 /// Wraps each request in [`http::wrap_request`] and writes a refusal's sentence in the caller's

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use waviro_link::{Call, Chat, GroupChange, GroupEvent, Inbound, InboundKind, Sender, Status};
+use waviro_link::{
+    Call, Card, Chat, GroupChange, GroupEvent, Inbound, InboundKind, Location, Sender, Status,
+};
 use waviro_store::clock::{Millis, millis, rfc3339};
 use waviro_store::{
-    Audience, CardDetail, Detail, EventKind, FileDetail, LocationDetail, NewEvent, address,
-    event_id, media_id,
+    Audience, Detail, EventKind, FileDetail, NewEvent, address, event_id, media_id,
 };
 
 use crate::files::{Files, SignedLink};
@@ -46,8 +47,8 @@ struct Received<'a> {
     kind: &'a str,
     text: Option<&'a str>,
     media: Option<File>,
-    location: Option<LocationDetail>,
-    contacts: Option<Vec<CardDetail>>,
+    location: Option<Location>,
+    contacts: Option<Vec<Card>>,
 }
 
 #[derive(Serialize)]
@@ -115,7 +116,12 @@ pub(super) fn of_message(
         InboundKind::Edited { .. } => EventKind::MessageEdited,
         InboundKind::Deleted { .. } => EventKind::MessageDeleted,
         InboundKind::Reaction { .. } => EventKind::MessageReaction,
-        _ => EventKind::MessageReceived,
+        InboundKind::Text(_)
+        | InboundKind::Media(_)
+        | InboundKind::Location(_)
+        | InboundKind::Contacts(_)
+        | InboundKind::Structured { .. }
+        | InboundKind::Other(_) => EventKind::MessageReceived,
     };
     if !audience.wants(kind) {
         return None;
@@ -212,7 +218,7 @@ pub(super) fn of_group(audience: &Arc<Audience>, change: &GroupChange) -> NewEve
         | GroupEvent::Demoted { people } => (Some(people), None, None),
         GroupEvent::Subject(subject) => (None, Some(subject), None),
         GroupEvent::Settings(word) | GroupEvent::Other(word) => (None, None, Some(word)),
-        _ => (None, None, None),
+        GroupEvent::Description => (None, None, None),
     };
     let changed = Changed {
         group: group.clone(),
@@ -224,7 +230,7 @@ pub(super) fn of_group(audience: &Arc<Audience>, change: &GroupChange) -> NewEve
             GroupEvent::Subject(_) => "subject",
             GroupEvent::Description => "description",
             GroupEvent::Settings(_) => "settings",
-            _ => "other",
+            GroupEvent::Other(_) => "other",
         },
         by: change.by.as_ref().map(Person::of),
         at: moment(change.at),

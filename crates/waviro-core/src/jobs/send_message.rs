@@ -25,7 +25,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use waviro_link::{Chat, Content, Link, LinkError, MessageId, Outgoing, Status};
+use waviro_link::{Chat, Link, LinkError, MessageId, Outgoing, Status};
 use waviro_store::clock::{Clock, Millis, millis};
 use waviro_store::{CommitFeeds, Committed, MessageFailure, Queued, Store, StoreError};
 
@@ -406,7 +406,7 @@ impl Lane {
             Committed::Settled(id) => {
                 self.acks.acked(now);
                 if let Some(Outgoing { content, .. }) = self.window.settle(&id)
-                    && matches!(content, Content::Media(_))
+                    && content.file().is_some()
                 {
                     let outbox = self.outbox.clone();
                     self.work.push(Box::pin(async move {

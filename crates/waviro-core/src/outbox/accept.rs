@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use tracing::error;
-use waviro_link::{Chat, Content, MediaKind, MessageId, Outgoing};
+use waviro_link::{Chat, Content, MessageId, Outgoing};
 use waviro_store::clock::Millis;
 use waviro_store::{Accepting, KeepingAnswer, KeptAnswer, NewMessageRow, StoreError};
 
+use super::draft::{Accepted, Draft, NewMessage, captioned};
 use super::media::{MediaUse, Unclaimed, Wanted};
-use super::{Accepted, Draft, NewMessage, NoRoom, Outbox, Refusal};
+use super::refusal::{NoRoom, Refusal};
+use super::shared::Outbox;
 use crate::bots::Bot;
 
 /// The result of accepting a message under an Idempotency-Key.
@@ -140,7 +142,7 @@ impl Outbox {
                 content: content.clone(),
             };
             let row =
-                NewMessageRow::new(bot.id(), outgoing, message.notify_url.as_ref(), at, epoch)?
+                NewMessageRow::new(bot.id(), outgoing, message.notify_url.as_ref(), at, epoch)
                     .repeats(settings.repeats(at));
             // The store may commit the row even if the caller no longer waits, so the file must
             // stay from here on.
@@ -197,15 +199,10 @@ impl Outbox {
             meant: MediaUse::Anything,
         };
         let taken = spool.take(rooms, wanted, bot, id.as_str()).await;
-        let (mut media, file) = taken.map_err(|none| self.0.refusal(none))?;
-        let rest = if media.kind == MediaKind::Audio {
-            caption
-        } else {
-            media.caption = caption;
-            None
-        };
+        let (media, file) = taken.map_err(|none| self.0.refusal(none))?;
+        let (content, rest) = captioned(media, caption);
         Ok(Ready {
-            content: Content::Media(Box::new(media)),
+            content,
             rest,
             file: Some(file),
         })
@@ -219,12 +216,9 @@ impl Outbox {
             to: to.clone(),
             content: Content::Text(text),
         };
-        let accepting = async {
-            let repeats = bot.settings().repeats(at);
-            let row = NewMessageRow::new(bot.id(), outgoing, None, at, epoch)?.repeats(repeats);
-            self.0.store.accept(row, bot.lane()).await
-        };
-        if let Err(reason) = accepting.await {
+        let repeats = bot.settings().repeats(at);
+        let row = NewMessageRow::new(bot.id(), outgoing, None, at, epoch).repeats(repeats);
+        if let Err(reason) = self.0.store.accept(row, bot.lane()).await {
             error!(bot = bot.name(), %reason, "text after an audio could not be stored");
         }
     }

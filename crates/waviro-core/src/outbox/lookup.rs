@@ -11,7 +11,8 @@ use waviro_link::{LinkError, Number, Status};
 use waviro_store::Store;
 use waviro_store::clock::{Clock, Millis, millis};
 
-use super::{Refusal, Settings};
+use super::refusal::Refusal;
+use super::settings::Settings;
 use crate::bots::Bot;
 
 /// The most numbers in memory, at about 100 bytes each: 10 MB.

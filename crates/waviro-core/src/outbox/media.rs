@@ -28,7 +28,7 @@ use waviro_fault::Bug;
 use waviro_link::{Media, MessageId};
 use waviro_store::Store;
 
-use super::Settings;
+use super::settings::Settings;
 use crate::bots::Bot;
 use crate::config::AllowedNetwork;
 use crate::disk::Floor;

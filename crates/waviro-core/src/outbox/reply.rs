@@ -11,8 +11,9 @@ use waviro_fault::Bug;
 use waviro_link::{Chat, Content, MediaKind, Outgoing};
 use waviro_store::{NewMessageRow, ReplyNote, ReplyOutcome, StoreError};
 
-use super::Outbox;
+use super::draft::captioned;
 use super::media::{MediaUse, NotTaken, Unclaimed, Wanted};
+use super::shared::Outbox;
 use crate::bots::Bot;
 use crate::net::{FetchError, NetError};
 use crate::webhook_reply::{Item, Parsed};
@@ -43,15 +44,7 @@ pub struct Composition {
 impl Outbox {
     /// Builds the messages of a webhook's answer and fetches the files. Call this once for an
     /// answer. Items that cannot be sent are left out and listed in the note.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`] if a message cannot be stored.
-    pub async fn compose_reply(
-        &self,
-        bot: &Arc<Bot>,
-        to: &Chat,
-        parsed: &Parsed,
-    ) -> Result<Composed, StoreError> {
+    pub async fn compose_reply(&self, bot: &Arc<Bot>, to: &Chat, parsed: &Parsed) -> Composed {
         // The epoch is read before any fetch. If the bot is unlinked in between, the lane notices
         // the older epoch.
         let (epoch, ended) = {
@@ -61,10 +54,10 @@ impl Outbox {
             (history.epoch, failure.filter(|_| history.ended))
         };
         if let Some(failure) = ended {
-            return Ok(Composed::Nothing(ReplyNote::nothing_sent(
+            return Composed::Nothing(ReplyNote::nothing_sent(
                 ReplyOutcome::NotLinked,
                 format!("the bot is not linked ({failure})"),
-            )));
+            ));
         }
         let skipped = parsed.skipped.iter();
         let mut left_out: Vec<String> = skipped
@@ -90,16 +83,16 @@ impl Outbox {
         if outgoing.is_empty() {
             let why = left_out.join("; ");
             let note = ReplyNote::nothing_sent(ReplyOutcome::AllLeftOut, why);
-            return Ok(Composed::Nothing(note));
+            return Composed::Nothing(note);
         }
         let (count, now) = (outgoing.len(), self.0.clock.now());
         let note = ReplyNote::sent(count, &left_out, parsed.tolerant);
         let rows = outgoing
             .into_iter()
             .map(|message| NewMessageRow::new(bot.id(), message, None, now, epoch));
-        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let rows = rows.collect();
         waviro_fault::step("reply composed");
-        Ok(Composed::Messages(Composition { rows, note, files }))
+        Composed::Messages(Composition { rows, note, files })
     }
 
     /// Enqueues the messages and ends the `delivery` in one transaction. Returns the number of
@@ -140,17 +133,8 @@ impl Outbox {
             content,
         };
         let (url, caption, meant) = match item {
-            Item::Text(text) => {
-                let content = Content::Text(text.clone());
-                return Ok((vec![outgoing(self.fresh_id(), content)], None));
-            }
-            Item::Location(place) => {
-                let content = Content::Location(place.clone());
-                return Ok((vec![outgoing(self.fresh_id(), content)], None));
-            }
-            Item::Contact(card) => {
-                let content = Content::Contact(card.clone());
-                return Ok((vec![outgoing(self.fresh_id(), content)], None));
+            Item::Ready(content) => {
+                return Ok((vec![outgoing(self.fresh_id(), content.clone())], None));
             }
             Item::File { kind, url, caption } => match kind {
                 MediaKind::Document => (url, caption, MediaUse::Document),
@@ -191,13 +175,8 @@ impl Outbox {
             media.kind = MediaKind::Document;
             media.voice = false;
         }
-        let mut rest = None;
-        if media.kind == MediaKind::Audio {
-            rest.clone_from(caption);
-        } else {
-            media.caption.clone_from(caption);
-        }
-        let mut messages = vec![outgoing(id, Content::Media(Box::new(media)))];
+        let (content, rest) = captioned(media, caption.clone());
+        let mut messages = vec![outgoing(id, content)];
         if let Some(text) = rest {
             messages.push(outgoing(self.fresh_id(), Content::Text(text)));
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::NoReply;
+use super::reply::NoReply;
 use crate::lenient_json::{self, Cause, Parsed};
 
 /// The most characters kept of a message beside a false `success`.

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 use url::Url;
-use waviro_link::{Contact, Location, MediaKind, Number};
+use waviro_link::{Contact, Content, Location, MediaKind, Number};
 use waviro_store::invisible::is_blank;
 
+use super::coordinate;
 use super::envelope::field;
-use super::{Item, coordinate};
+use super::reply::{Item, MAX_ITEMS};
 use crate::lenient_json;
 use crate::limits::{NUMBERS_CAP, TEXT_CAP, URL_CAP};
 
@@ -64,8 +65,7 @@ pub(super) fn read(entry: &Value, most: usize) -> Vec<Result<Item, String>> {
                 .collect();
             if more {
                 read.push(Err(format!(
-                    "a reply has at most {} items; the rest of this content is left out",
-                    super::MAX_ITEMS
+                    "a reply has at most {MAX_ITEMS} items; the rest of this content is left out"
                 )));
             }
             read
@@ -97,7 +97,7 @@ fn kind(entry: &Map<String, Value>) -> Result<Kind, String> {
 fn one(kind: Kind, content: &Value, entry: &Map<String, Value>) -> Result<Item, String> {
     match (kind, content) {
         (Kind::Text, Value::String(said)) => text(said),
-        (Kind::Text, Value::Number(number)) => Ok(Item::Text(number.to_string())),
+        (Kind::Text, Value::Number(number)) => Ok(Item::Ready(Content::Text(number.to_string()))),
         (Kind::Text, _) => Err("its content is no text".to_owned()),
         (Kind::Location, content) => place(content, entry),
         (Kind::File(kind), Value::Object(inside)) => {
@@ -128,7 +128,7 @@ fn one(kind: Kind, content: &Value, entry: &Map<String, Value>) -> Result<Item, 
 
 fn text(said: &str) -> Result<Item, String> {
     sendable(said)?;
-    Ok(Item::Text(said.to_owned()))
+    Ok(Item::Ready(Content::Text(said.to_owned())))
 }
 
 /// Checks that WhatsApp would show the text unchanged.
@@ -188,11 +188,11 @@ fn place(content: &Value, entry: &Map<String, Value>) -> Result<Item, String> {
         _ => (pair(content)?, None),
     };
     let inside = inside.map_or(Ok(None), |inside| words(inside, &NAMES))?;
-    Ok(Item::Location(Location {
+    Ok(Item::Ready(Content::Location(Location {
         latitude: pair.0,
         longitude: pair.1,
         name: inside.or(words(entry, &NAMES)?),
-    }))
+    })))
 }
 
 fn pair(content: &Value) -> Result<(f64, f64), String> {
@@ -240,10 +240,10 @@ fn card(inside: &Map<String, Value>) -> Result<Item, String> {
     let numbers = read.ok_or_else(|| {
         "a number of its contact is not the country code and digits, like 628123456789".to_owned()
     })?;
-    Ok(Item::Contact(Contact {
+    Ok(Item::Ready(Content::Contact(Contact {
         name: name.clone(),
         numbers,
-    }))
+    })))
 }
 
 fn number(value: &Value) -> Option<Number> {

@@ -3,6 +3,8 @@ mod whatever;
 
 use serde_json::{Value, json};
 
+use waviro_link::{Contact, Content, Location, MediaKind};
+
 use super::*;
 
 fn read(answer: &Value) -> Result<Parsed, NoReply> {
@@ -14,7 +16,7 @@ fn texts(body: impl AsRef<[u8]>) -> Vec<String> {
     let parsed = parse(body.as_ref()).unwrap();
     assert_eq!(parsed.skipped, []);
     let texts = parsed.items.into_iter().map(|item| match item {
-        Item::Text(text) => text,
+        Item::Ready(Content::Text(text)) => text,
         other => panic!("{other:?}"),
     });
     texts.collect()
@@ -25,7 +27,8 @@ fn shown(answer: &str) -> String {
     let parsed = parse(answer.as_bytes()).unwrap();
     let items = parsed.items.iter().map(|item| match item {
         Item::File { kind, url, caption } => format!("{kind:?} {url} {caption:?}"),
-        other => format!("{other:?}"),
+        Item::Ready(content) => format!("{content:?}"),
+        card @ Item::Card { .. } => format!("{card:?}"),
     });
     let skipped = parsed.skipped.iter().map(|skipped| format!("{skipped:?}"));
     items.chain(skipped).collect::<Vec<_>>().join("\n")
@@ -41,12 +44,16 @@ fn one(item: &Value) -> Result<Item, String> {
     }
 }
 
+fn text_item(text: &str) -> Item {
+    Item::Ready(Content::Text(text.to_owned()))
+}
+
 fn location(latitude: f64, longitude: f64, name: Option<&str>) -> Item {
-    Item::Location(Location {
+    Item::Ready(Content::Location(Location {
         latitude,
         longitude,
         name: name.map(ToOwned::to_owned),
-    })
+    }))
 }
 
 fn file(kind: MediaKind, url: &str, caption: Option<&str>) -> Item {
@@ -318,7 +325,7 @@ fn a_reply_that_was_encoded_twice_is_read_and_a_text_of_json_stays_a_text() {
             [text]
         );
         let item = json!({"type": "message", "content": text});
-        assert_eq!(one(&item), Ok(Item::Text(text.to_owned())));
+        assert_eq!(one(&item), Ok(text_item(text)));
     }
     let place = json!({"type": "location", "content": "[{\"coordinate\":\"1-2\"}]"});
     assert_eq!(one(&place), Ok(location(1.0, 2.0, None)));
@@ -342,5 +349,7 @@ fn an_object_with_numbers_for_keys_is_a_list_wherever_a_list_is_meant() {
     assert_eq!(one(&place), Ok(location(1.0, 2.0, None)));
     let numbers = json!({"1": "628123456789", "3": "628123456780"});
     let card = json!({"type": "contact", "content": {"name": "Toko", "numbers": numbers}});
-    assert!(matches!(one(&card), Ok(Item::Contact(card)) if card.numbers.len() == 2));
+    assert!(
+        matches!(one(&card), Ok(Item::Ready(Content::Contact(card))) if card.numbers.len() == 2)
+    );
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use whatsapp_rust::Jid;
 use whatsapp_rust::download::{Downloadable, MediaType};
 
-use super::media::Origin;
+use super::content::media::Origin;
 use crate::{InboundMediaKind, MediaHandle, MessageId};
 
 /// The version of the format.

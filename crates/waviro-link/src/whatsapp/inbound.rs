@@ -11,8 +11,9 @@ use whatsapp_rust::wacore_binary::JidExt as _;
 use whatsapp_rust::{Client, Jid, waproto};
 
 use super::admins::Admins;
+use super::content::media;
 use super::identity::{names, number, sender};
-use super::{contact, location, media, structured, text};
+use super::{content, structured};
 use crate::{Chat, Inbound, InboundKind, MessageId};
 
 /// The maximum depth of nested wrappers; real messages have at most three.
@@ -146,17 +147,8 @@ fn unwrapped(message: &wa::Message) -> (&wa::Message, bool) {
 /// Returns the content of an unwrapped message; `None` if the message has no content for the
 /// gateway.
 fn kind(base: &wa::Message, file: &media::Origin<'_>) -> Option<InboundKind> {
-    if let Some(text) = text::inbound(base) {
-        return Some(InboundKind::Text(text));
-    }
-    if let Some(media) = media::inbound(base, file) {
-        return Some(InboundKind::Media(Box::new(media)));
-    }
-    if let Some(place) = location::inbound(base) {
-        return Some(InboundKind::Location(place));
-    }
-    if let Some(cards) = contact::inbound(base) {
-        return Some(InboundKind::Contacts(cards));
+    if let Some(content) = content::inbound(base, file) {
+        return Some(content);
     }
     if let Some(structured) = structured::inbound(base) {
         return Some(structured);

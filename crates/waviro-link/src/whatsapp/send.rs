@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use waproto::whatsapp as wa;
 use whatsapp_rust::features::{ChatStateError, ChatStateType};
 use whatsapp_rust::send::{SendError, SendOptions};
-use whatsapp_rust::{Client, ClientError, IqError, Jid, waproto};
+use whatsapp_rust::{Client, ClientError, IqError, Jid};
 
-use super::{contact, location, media, store, text};
-use crate::{Chat, Content, LinkError, Outgoing};
+use super::{content, store};
+use crate::{Chat, LinkError, Outgoing};
 
 /// The timeout of a send. The first message to a chat needs up to three round trips (devices,
 /// prekeys, group info) before the write. After 30 seconds WhatsApp is not answering.
@@ -27,7 +26,7 @@ pub(super) async fn send(
     gone: impl Future,
 ) -> Result<(), LinkError> {
     let options = SendOptions::default().with_message_id(message.id.as_str());
-    let body = body(client, &message.content).await?;
+    let body = content::outgoing(client, &message.content).await?;
     let writing = client.send_message_with_options(jid(&message.to), body, options);
     let written = tokio::select! {
         biased;
@@ -96,15 +95,6 @@ pub(super) fn jid(chat: &Chat) -> Jid {
         Chat::Group(group) => Jid::group(group.as_str()),
         Chat::Hidden(lid) => Jid::lid(lid.as_str()),
     }
-}
-
-async fn body(client: &Arc<Client>, content: &Content) -> Result<wa::Message, LinkError> {
-    Ok(match content {
-        Content::Text(text) => text::outgoing(text),
-        Content::Location(place) => location::outgoing(place),
-        Content::Contact(card) => contact::outgoing(card),
-        Content::Media(file) => media::outgoing(client, file).await?,
-    })
 }
 
 fn link_error(error: SendError) -> LinkError {

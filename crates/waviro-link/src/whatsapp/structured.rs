@@ -11,7 +11,7 @@ use waproto::whatsapp::message::template_message::four_row_template::Title;
 use waproto::whatsapp::message::template_message::hydrated_four_row_template::Title as HydratedTitle;
 use whatsapp_rust::waproto;
 
-use super::text;
+use super::content::text;
 use crate::InboundKind;
 
 /// The maximum depth of nested messages, such as a template in a structured message or a card in a

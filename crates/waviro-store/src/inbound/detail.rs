@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use waviro_link::InboundKind;
+use waviro_link::{Card, InboundKind, Location};
 
 use crate::invisible::{is_blank, without_bidi_controls};
 
@@ -15,7 +15,7 @@ pub struct Detail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<FileDetail>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<LocationDetail>,
+    pub location: Option<Location>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Vec<Card>>,
     /// The id of the message that was edited, deleted or reacted to.
@@ -45,28 +45,6 @@ pub struct FileDetail {
     pub voice: bool,
 }
 
-/// A location.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LocationDetail {
-    /// Degrees north.
-    pub latitude: f64,
-    /// Degrees east.
-    pub longitude: f64,
-    /// The title of the location.
-    pub name: Option<String>,
-}
-
-/// A contact card.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Card {
-    /// The name of the person.
-    pub name: String,
-    /// The vCard text.
-    pub vcard: String,
-}
-
 impl Detail {
     /// Returns the details of a kind.
     #[must_use]
@@ -82,20 +60,8 @@ impl Detail {
                     voice: file.voice,
                 });
             }
-            InboundKind::Location(place) => {
-                detail.location = Some(LocationDetail {
-                    latitude: place.latitude,
-                    longitude: place.longitude,
-                    name: place.name.clone(),
-                });
-            }
-            InboundKind::Contacts(cards) => {
-                let card = |card: &waviro_link::Card| Card {
-                    name: card.name.clone(),
-                    vcard: card.vcard.clone(),
-                };
-                detail.contacts = Some(cards.iter().map(card).collect());
-            }
+            InboundKind::Location(place) => detail.location = Some(place.clone()),
+            InboundKind::Contacts(cards) => detail.contacts = Some(cards.clone()),
             InboundKind::Edited { of, text } => {
                 detail.of = Some(of.as_str().to_owned());
                 detail.text = Some(text.clone());
@@ -105,7 +71,7 @@ impl Detail {
                 detail.of = Some(to.as_str().to_owned());
                 detail.emoji = Some(emoji.clone());
             }
-            _ => {}
+            InboundKind::Text(_) | InboundKind::Structured { .. } | InboundKind::Other(_) => {}
         }
         detail
     }

@@ -5,11 +5,10 @@ use sqlx::any::AnyRow;
 use waviro_link::Content;
 
 use super::super::StoreError;
-use super::super::content::decode;
 use super::super::messages::MessageFailure;
 use super::super::sql::Bound;
+use super::LogFilter;
 use super::list::LogTable;
-use super::{LogFilter, words};
 use crate::clock::Millis;
 
 /// A sent or queued message.
@@ -75,7 +74,7 @@ impl LogTable for Sent {
             seq: row.try_get(0)?,
             id: row.try_get(1)?,
             chat: row.try_get(2)?,
-            content: decode(&kind, &body)?,
+            content: Content::from_json(&kind, &body)?,
             kind,
             notify_url: row.try_get(5)?,
             ack: super::super::messages::narrow(row.try_get(6)?)?,
@@ -89,7 +88,7 @@ impl LogTable for Sent {
     }
 
     fn text(row: &SentRow) -> &str {
-        words(&row.content)
+        row.content.text()
     }
 
     /// A value below -1 counts as -1, the only ack below 0.

@@ -221,7 +221,7 @@ fn row(id: u64) -> NewMessageRow {
         content: Content::Text(id.to_string()),
     };
     let url = "http://one.example/n".parse().unwrap();
-    NewMessageRow::new(1, message, Some(&url), START + DAY, 0).unwrap()
+    NewMessageRow::new(1, message, Some(&url), START + DAY, 0)
 }
 
 async fn writes(store: &Store) -> Vec<Due> {

@@ -44,7 +44,7 @@ fn row_at(at: Millis, bot_id: i32, id: u64, to: &str, text: &str, notify: bool) 
         content: Content::Text(text.to_owned()),
     };
     let url: Url = "http://one.example/notify".parse().unwrap();
-    NewMessageRow::new(bot_id, message, notify.then_some(&url), at, 0).unwrap()
+    NewMessageRow::new(bot_id, message, notify.then_some(&url), at, 0)
 }
 
 fn wire_id(id: u64) -> MessageId {

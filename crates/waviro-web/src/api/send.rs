@@ -7,17 +7,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
 use waviro_core::bots::Bot;
+use waviro_core::config::AllowedNetwork;
 use waviro_core::idempotency::{First, Key, KeyUse};
+use waviro_core::net::Net;
 use waviro_core::outbox::{Accepted, Draft, NewMessage, Taken};
-use waviro_link::{Chat, Content, MediaKind};
+use waviro_link::{Chat, MessageKind};
 
+use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
 use super::reply::{Again, Reply, Sent};
-use super::{sendcontact, sendlocation, sendmedia, sendwa};
+use super::sendcontact;
 use crate::http;
 use crate::services::Services;
 
@@ -28,13 +32,22 @@ pub(super) enum Whom {
     Group,
 }
 
-/// The kind of content that a path is for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum What {
-    Text,
-    Media,
-    Location,
-    Contact,
+/// The two send paths of a kind of content: to a person, and with `togroup` in the name to a group.
+pub(super) struct SendPath {
+    /// The name of the path to a person.
+    pub(super) name: &'static str,
+    /// The field to report as missing if the body has no content.
+    pub(super) field: &'static str,
+    /// Reads the content; `None` if the body has no content of the kind.
+    pub(super) read: fn(&Fields, &Reading<'_>) -> Result<Option<Draft>, ApiError>,
+    /// A body with this content and a contact is no contact.
+    pub(super) before_contact: bool,
+}
+
+/// The settings for the check of URLs in a body.
+pub(super) struct Reading<'a> {
+    pub(super) net: &'a Net,
+    pub(super) allow: &'a [AllowedNetwork],
 }
 
 /// The fields of a send request, with its idempotency key.
@@ -73,25 +86,37 @@ impl IntoResponse for Sending {
     }
 }
 
+/// Returns the endpoint of a path.
+pub(super) fn endpoint(path: &'static SendPath, whom: Whom) -> MethodRouter<Arc<Services>> {
+    post(
+        async move |State(services): State<Arc<Services>>,
+                    Caller(bot): Caller,
+                    request: SendRequest| {
+            send(&services, &bot, request, whom, path).await
+        },
+    )
+}
+
 /// Accepts the message in the body, at most once for an idempotency key.
-pub(super) async fn send(
+async fn send(
     services: &Services,
     bot: &Arc<Bot>,
     request: SendRequest,
     whom: Whom,
-    what: What,
+    path: &SendPath,
 ) -> Result<Sending, ApiError> {
     let Some((key, body)) = request.keyed else {
-        let message = message(services, bot, &request.fields, whom, what)?;
+        let message = message(services, bot, &request.fields, whom, path)?;
         let accepted = services.outbox.accept(bot, message).await?;
         return Ok(Sending::Now(reply(&accepted)));
     };
-    let (who, path) = (format!("bot {}", bot.id()), path(whom, what));
-    let first = match services.idempotency.begin(&who, &path, &key, &body).await? {
+    // An idempotency key is valid for a single path.
+    let (who, name) = (format!("bot {}", bot.id()), path.name_to(whom));
+    let first = match services.idempotency.begin(&who, &name, &key, &body).await? {
         KeyUse::Again(kept) => return Ok(Sending::Before(Again(kept))),
         KeyUse::First(first) => first,
     };
-    let message = message(services, bot, &request.fields, whom, what)?;
+    let message = message(services, bot, &request.fields, whom, path)?;
     send_first(services, bot, message, &first).await
 }
 
@@ -118,81 +143,57 @@ fn message(
     bot: &Bot,
     fields: &Fields,
     whom: Whom,
-    what: What,
+    path: &SendPath,
 ) -> Result<NewMessage, ApiError> {
     let settings = bot.settings();
-    let to = destination(fields, whom, what)?;
-    let place = match what {
-        What::Location => sendlocation::content(fields)?,
-        _ => None,
+    let reading = Reading {
+        net: &services.net,
+        allow: &settings.allow,
     };
-    let ready = match place {
-        Some(place) => Some(place),
-        None => sendcontact::content(fields)?,
+    let to = destination(fields, whom, path)?;
+    let own = || (path.read)(fields, &reading);
+    let contact = || sendcontact::read(fields, &reading);
+    let content = if path.before_contact {
+        own()?.map_or_else(contact, |own| Ok(Some(own)))
+    } else {
+        contact()?.map_or_else(own, |contact| Ok(Some(contact)))
     };
-    let content = match (ready, what) {
-        (Some(ready), _) => Some(Draft::Ready(ready)),
-        (None, What::Text) => sendwa::content(fields)?.map(Draft::Ready),
-        (None, What::Media) => sendmedia::draft(services, fields, &settings.allow)?,
-        (None, What::Location | What::Contact) => None,
-    };
-    let content = content.ok_or(ApiError::MissingField(what.field()))?;
     Ok(NewMessage {
         to,
-        content,
-        notify_url: fields.url("notifyurl", &services.net, &settings.allow)?,
+        content: content?.ok_or(ApiError::MissingField(path.field))?,
+        notify_url: fields.url("notifyurl", reading.net, reading.allow)?,
     })
 }
 
-fn destination(fields: &Fields, whom: Whom, what: What) -> Result<Chat, ApiError> {
+fn destination(fields: &Fields, whom: Whom, path: &SendPath) -> Result<Chat, ApiError> {
     let (number, group) = (fields.number("nohp")?, fields.group("groupid")?);
     match (number, group, whom) {
         (Some(number), None, _) | (Some(number), Some(_), Whom::Person) => Ok(Chat::Person(number)),
         (None, Some(group), _) | (Some(_), Some(group), Whom::Group) => Ok(Chat::Group(group)),
-        (None, None, Whom::Person) if matches!(what, What::Contact) => Err(ApiError::NobodyNamed),
+        (None, None, Whom::Person) if path.name == sendcontact::PATH.name => {
+            Err(ApiError::NobodyNamed)
+        }
         (None, None, Whom::Person) => Err(ApiError::MissingField("nohp")),
         (None, None, Whom::Group) => Err(ApiError::MissingField("groupid")),
     }
 }
 
-/// Returns the endpoint's name. An idempotency key is valid for a single path.
-fn path(whom: Whom, what: What) -> String {
-    let name = match what {
-        What::Text => "sendwa",
-        What::Media => "sendmedia",
-        What::Location => "sendlocation",
-        What::Contact => "sendcontact",
-    };
-    let group = match whom {
-        Whom::Person => "",
-        Whom::Group => "togroup",
-    };
-    format!("{name}{group}")
-}
-
 /// Returns the document's word for the kind of content.
 fn word(accepted: &Accepted) -> &'static str {
-    match &accepted.content {
-        Content::Text(_) if !accepted.to.is_group() => "text",
-        Content::Contact(_) => "vcard",
-        Content::Media(media) => match media.kind {
-            MediaKind::Image => "image",
-            MediaKind::Video => "video",
-            MediaKind::Audio => "audio",
-            MediaKind::Document => "document",
-        },
-        _ => "chat",
+    match accepted.content.kind() {
+        MessageKind::Text if !accepted.to.is_group() => "text",
+        MessageKind::Text | MessageKind::Location => "chat",
+        MessageKind::Contact => "vcard",
+        MessageKind::Media(kind) => kind.word(),
     }
 }
 
-impl What {
-    /// Returns the field to report as missing if the body has no content.
-    fn field(self) -> &'static str {
-        match self {
-            Self::Text => "pesan",
-            Self::Media => "mediaurl",
-            Self::Location => "latitude",
-            Self::Contact => "contact",
+impl SendPath {
+    /// Returns the name of the path to a person or to a group.
+    pub(super) fn name_to(&self, whom: Whom) -> String {
+        match whom {
+            Whom::Person => self.name.to_owned(),
+            Whom::Group => format!("{}togroup", self.name),
         }
     }
 }

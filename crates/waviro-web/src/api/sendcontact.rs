@@ -1,36 +1,23 @@
 //! `POST /api/sendcontact`, `/api/sendcontacttogroup`: send a contact card.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use waviro_core::limits::NUMBERS_CAP;
+use waviro_core::outbox::Draft;
 use waviro_link::{Contact, Content};
 
-use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::send::{SendRequest, Sending, What, Whom, send};
-use crate::services::Services;
+use super::send::{Reading, SendPath};
 
-pub(super) async fn sendcontact(
-    State(services): State<Arc<Services>>,
-    Caller(bot): Caller,
-    request: SendRequest,
-) -> Result<Sending, ApiError> {
-    send(&services, &bot, request, Whom::Person, What::Contact).await
-}
-
-pub(super) async fn sendcontacttogroup(
-    State(services): State<Arc<Services>>,
-    Caller(bot): Caller,
-    request: SendRequest,
-) -> Result<Sending, ApiError> {
-    send(&services, &bot, request, Whom::Group, What::Contact).await
-}
+pub(super) const PATH: SendPath = SendPath {
+    name: "sendcontact",
+    field: "contact",
+    read,
+    before_contact: false,
+};
 
 /// Returns the contact in the body, or `None`. Each send path accepts a contact, see
 /// [`super::send`].
-pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
+pub(super) fn read(fields: &Fields, _: &Reading<'_>) -> Result<Option<Draft>, ApiError> {
     let Some(card) = fields.object(["contact", "Contact"])? else {
         return Ok(None);
     };
@@ -46,5 +33,6 @@ pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
     if numbers.len() > NUMBERS_CAP {
         return Err(ApiError::TooManyNumbers { most: NUMBERS_CAP });
     }
-    Ok(Some(Content::Contact(Contact { name, numbers })))
+    let card = Contact { name, numbers };
+    Ok(Some(Draft::Ready(Content::Contact(card))))
 }

@@ -1,36 +1,22 @@
 //! `POST /api/sendwa`, `/api/sendwatogroup`: send a text.
 
-use std::sync::Arc;
-
-use axum::extract::State;
+use waviro_core::outbox::Draft;
 use waviro_link::Content;
 
-use super::auth::Caller;
 use super::body::Fields;
 use super::error::ApiError;
-use super::send::{SendRequest, Sending, What, Whom, send};
-use crate::services::Services;
+use super::send::{Reading, SendPath};
 
-pub(super) async fn sendwa(
-    State(services): State<Arc<Services>>,
-    Caller(bot): Caller,
-    request: SendRequest,
-) -> Result<Sending, ApiError> {
-    send(&services, &bot, request, Whom::Person, What::Text).await
-}
+pub(super) const PATH: SendPath = SendPath {
+    name: "sendwa",
+    field: "pesan",
+    read,
+    before_contact: false,
+};
 
-pub(super) async fn sendwatogroup(
-    State(services): State<Arc<Services>>,
-    Caller(bot): Caller,
-    request: SendRequest,
-) -> Result<Sending, ApiError> {
-    send(&services, &bot, request, Whom::Group, What::Text).await
-}
-
-/// Returns the text in the body, or `None`.
-pub(super) fn content(fields: &Fields) -> Result<Option<Content>, ApiError> {
+fn read(fields: &Fields, _: &Reading<'_>) -> Result<Option<Draft>, ApiError> {
     if !fields.has("pesan") {
         return Ok(None);
     }
-    Ok(Some(Content::Text(fields.text("pesan")?)))
+    Ok(Some(Draft::Ready(Content::Text(fields.text("pesan")?))))
 }

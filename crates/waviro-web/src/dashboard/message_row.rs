@@ -93,24 +93,8 @@ impl MessageView {
 
     /// Returns the kind in words; an unknown kind is shown as the API's word.
     pub(super) fn kind_words(&self, context: &PageContext) -> String {
-        let text = &context.text.message_kind;
-        let words = match self.kind.as_str() {
-            "text" => text.text,
-            "image" => text.picture,
-            "video" => text.video,
-            "audio" => text.audio,
-            "document" => text.document,
-            "sticker" => text.sticker,
-            "location" => text.location,
-            "contact" => text.contact,
-            "edited" => text.edited,
-            "deleted" => text.deleted,
-            "reaction" => text.reaction,
-            "poll" => text.poll,
-            "order" => text.order,
-            other => return shortened(other),
-        };
-        words.to_owned()
+        let words = context.text.message_kind.named(&self.kind);
+        words.map_or_else(|| shortened(&self.kind), str::to_owned)
     }
 }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
+/// The tables whose texts are also found by their keys.
+const FOUND_BY_KEY: [&str; 1] = ["dashboard.message_kind."];
+
 /// Returns the code, or a line about each fault. A language is the name of its variant and the text
 /// of its file. All files need the same keys with the same placeholders.
 pub fn rust(languages: &[(&str, String)]) -> Result<String, Vec<String>> {
@@ -68,6 +71,9 @@ impl Code {
                 value.push(format!("{key}: {own},\n"));
             }
         }
+        if FOUND_BY_KEY.contains(&path) {
+            self.items.push(finder(name, tables[0].1));
+        }
         if !methods.is_empty() {
             fields.push("language: Language,\n".to_owned());
             for (value, (language, _)) in values.iter_mut().zip(tables) {
@@ -102,6 +108,17 @@ impl Code {
         }
         texts
     }
+}
+
+/// Returns the function that finds a text of a table by its key.
+fn finder(name: &str, table: &Table) -> String {
+    let arms = table
+        .keys()
+        .map(|key| format!("{key:?} => Some(self.{key}),\n"));
+    let arms: String = arms.collect();
+    format!(
+        "impl {name} {{\npub(crate) fn named(&self, key: &str) -> Option<&'static str> {{\nmatch key {{\n{arms}_ => None,\n}}\n}}\n}}\n"
+    )
 }
 
 /// Returns the method of a text with placeholders.

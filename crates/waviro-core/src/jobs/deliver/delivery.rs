@@ -424,7 +424,7 @@ impl Delivery {
                 // Composed once, outside the commit's retries: a retry of the commit downloads no
                 // file again.
                 match outbox.compose_reply(&bot, chat, &parsed).await {
-                    Ok(Composed::Messages(composed)) => {
+                    Composed::Messages(composed) => {
                         let queued = self
                             .commit(|| outbox.queue_reply(&bot, delivery, &composed))
                             .await;
@@ -434,8 +434,7 @@ impl Delivery {
                         }
                         return;
                     }
-                    Ok(Composed::Nothing(note)) => note,
-                    Err(why) => ReplyNote::nothing_sent(ReplyOutcome::NotStored, why),
+                    Composed::Nothing(note) => note,
                 }
             }
             (Ok(_), None) => {

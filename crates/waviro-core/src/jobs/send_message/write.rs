@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use waviro_link::{Content, Link, LinkError, Outgoing};
+use waviro_link::{Link, LinkError, Outgoing};
 use waviro_store::clock::{Clock, Millis};
 
 use crate::bots::LinkHistory;
@@ -44,9 +44,9 @@ impl Write {
                 return Err(LinkError::Offline);
             }
         }
-        let within = match self.message.content {
-            Content::Media(_) => UPLOAD_WITHIN,
-            _ => WRITE_WITHIN,
+        let within = match self.message.content.file() {
+            Some(_) => UPLOAD_WITHIN,
+            None => WRITE_WITHIN,
         };
         waviro_fault::step("send begun");
         let result = tokio::select! {

@@ -13,12 +13,12 @@ fn types_come_in_any_case_and_a_text_may_be_a_number() {
         ("message", json!(1.5), "1.5"),
     ] {
         let item = one(&json!({"Type": kind, "CONTENT": content}));
-        assert_eq!(item, Ok(Item::Text(text.to_owned())), "{kind}");
+        assert_eq!(item, Ok(text_item(text)), "{kind}");
     }
     let long = "\u{1f600}".repeat(TEXT_CAP);
     assert_eq!(
         one(&json!({"type": "message", "content": long})),
-        Ok(Item::Text(long.clone()))
+        Ok(text_item(&long))
     );
     let longer = json!({"type": "message", "content": long + "x"});
     assert_eq!(
@@ -98,10 +98,10 @@ fn files_are_urls_with_or_without_a_caption() {
 #[test]
 fn a_contact_is_a_name_with_numbers_or_the_url_of_a_card() {
     let number: Number = "628123456789".parse().unwrap();
-    let card = Item::Contact(Contact {
+    let card = Item::Ready(Content::Contact(Contact {
         name: "Toko".to_owned(),
         numbers: vec![number],
-    });
+    }));
     for content in [
         json!({"name": "Toko", "numbers": ["628123456789"]}),
         json!({"name": "Toko", "numbers": " 628123456789 "}),
@@ -209,10 +209,7 @@ fn each_invalid_item_is_skipped_with_its_reason_and_the_others_are_sent() {
     let good = json!({"type": "message", "content": "a"});
     for (item, reason) in bad {
         let parsed = read(&json!({"success": true, "message": [good, item, good]})).unwrap();
-        assert_eq!(
-            parsed.items,
-            [Item::Text("a".to_owned()), Item::Text("a".to_owned())]
-        );
+        assert_eq!(parsed.items, [text_item("a"), text_item("a")]);
         let [skipped] = parsed.skipped.as_slice() else {
             panic!("{item}: {:?}", parsed.skipped);
         };
@@ -231,8 +228,8 @@ fn a_list_as_content_is_one_item_each() {
     assert_eq!(
         parsed.items,
         [
-            Item::Text("a".to_owned()),
-            Item::Text("b".to_owned()),
+            text_item("a"),
+            text_item("b"),
             file(MediaKind::Image, "http://a/1", Some("c")),
             file(MediaKind::Image, "http://a/2", Some("c")),
         ]

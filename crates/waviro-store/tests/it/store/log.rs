@@ -92,8 +92,7 @@ async fn what_was_posted_is_found_again(store: &Store, bot_id: i32, source: i64)
         None,
         START,
         0,
-    )
-    .unwrap();
+    );
     let lane = channels().feeds.lane;
     store
         .reply(

@@ -42,14 +42,7 @@ impl CameOf {
 /// The words of a message of a webhook reply on the page.
 impl ReplyItem {
     pub(in crate::dashboard) fn words<'t>(&self, context: &'t PageContext) -> &'t str {
-        match self.r#type.as_str() {
-            "text" => context.text.message_kind.text,
-            "location" => context.text.message_kind.location,
-            "image" => context.text.message_kind.image,
-            "video" => context.text.message_kind.video,
-            "audio" => context.text.message_kind.audio,
-            "document" => context.text.message_kind.document,
-            _ => context.text.message_kind.contact,
-        }
+        let text = &context.text.message_kind;
+        text.named(&self.r#type).unwrap_or(text.contact)
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use waviro_link::{Content, Media};
-use waviro_store::{CardDetail, FileDetail, InboundRow, SentRow, words};
+use waviro_link::{Card, Contact, Location, Media};
+use waviro_store::{FileDetail, InboundRow, SentRow};
 
 use super::super::causes::MessageCauseCode;
 use super::super::timestamp::Timestamp;
@@ -167,7 +167,7 @@ impl From<SentRow> for MessageView {
             sender_name: None,
             from_me: true,
             kind: row.kind,
-            text: words(&row.content).to_owned(),
+            text: row.content.text().to_owned(),
             state: match row.ack {
                 0 => MessageState::Pending,
                 1 => MessageState::Sent,
@@ -188,25 +188,9 @@ impl From<SentRow> for MessageView {
             notify_url: row.notify_url,
             reply_of: row.reply_of,
             quoted: None,
-            media: match &row.content {
-                Content::Media(media) => Some(FileView::from(media.as_ref())),
-                _ => None,
-            },
-            location: match &row.content {
-                Content::Location(place) => Some(PlaceView {
-                    latitude: place.latitude,
-                    longitude: place.longitude,
-                    name: place.name.clone(),
-                }),
-                _ => None,
-            },
-            contacts: match &row.content {
-                Content::Contact(card) => Some(vec![CardView {
-                    name: card.name.clone(),
-                    numbers: card.numbers.iter().map(ToString::to_string).collect(),
-                }]),
-                _ => None,
-            },
+            media: row.content.file().map(FileView::from),
+            location: row.content.location().cloned().map(PlaceView::from),
+            contacts: row.content.contact().map(|card| vec![card.into()]),
             of: None,
             emoji: None,
         }
@@ -238,11 +222,7 @@ impl From<InboundRow> for MessageView {
             reply_of: None,
             quoted: row.quoted,
             media: detail.media.map(FileView::from),
-            location: detail.location.map(|place| PlaceView {
-                latitude: place.latitude,
-                longitude: place.longitude,
-                name: place.name,
-            }),
+            location: detail.location.map(PlaceView::from),
             contacts: detail
                 .contacts
                 .map(|cards| cards.into_iter().map(CardView::from).collect()),
@@ -276,8 +256,27 @@ impl From<FileDetail> for FileView {
     }
 }
 
-impl From<CardDetail> for CardView {
-    fn from(card: CardDetail) -> Self {
+impl From<Location> for PlaceView {
+    fn from(place: Location) -> Self {
+        Self {
+            latitude: place.latitude,
+            longitude: place.longitude,
+            name: place.name,
+        }
+    }
+}
+
+impl From<&Contact> for CardView {
+    fn from(card: &Contact) -> Self {
+        Self {
+            name: card.name.clone(),
+            numbers: card.numbers.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<Card> for CardView {
+    fn from(card: Card) -> Self {
         Self {
             numbers: numbers(&card.vcard),
             name: card.name,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,7 +15,7 @@ use waviro_core::config::AllowedNetwork;
 use waviro_core::jobs::retry;
 use waviro_core::net::{self, Call};
 use waviro_core::webhook_reply::{self, Item, Parsed};
-use waviro_link::{GroupId, MediaKind, Number};
+use waviro_link::{Contact, GroupId, Location, Number};
 use waviro_store::keyword::{self, InboundText};
 use waviro_store::{AttemptFailure, RuleRow, beginning};
 
@@ -319,42 +320,25 @@ async fn try_once(
 
 impl From<Item> for ReplyItem {
     fn from(item: Item) -> Self {
-        let bare = |r#type: &str| Self {
+        let bare = |r#type: &str, text: Option<String>, url: Option<Url>| Self {
             r#type: r#type.to_owned(),
-            text: None,
-            url: None,
+            text,
+            url: url.map(String::from),
             coordinate: None,
             numbers: Vec::new(),
         };
-        match item {
-            Item::Text(text) => Self {
-                text: Some(text),
-                ..bare("text")
-            },
-            Item::Location(place) => Self {
-                text: place.name,
-                coordinate: Some([place.latitude, place.longitude]),
-                ..bare("location")
-            },
-            Item::File { kind, url, caption } => Self {
-                text: caption,
-                url: Some(url.to_string()),
-                ..bare(match kind {
-                    MediaKind::Image => "image",
-                    MediaKind::Video => "video",
-                    MediaKind::Audio => "audio",
-                    MediaKind::Document => "document",
-                })
-            },
-            Item::Contact(card) => Self {
-                text: Some(card.name),
-                numbers: card.numbers.iter().map(ToString::to_string).collect(),
-                ..bare("contact")
-            },
-            Item::Card { url } => Self {
-                url: Some(url.to_string()),
-                ..bare("card")
-            },
+        let content = match item {
+            Item::Ready(content) => content,
+            Item::File { kind, url, caption } => return bare(kind.word(), caption, Some(url)),
+            Item::Card { url } => return bare("card", None, Some(url)),
+        };
+        let text = Some(content.text().to_owned()).filter(|text| !text.is_empty());
+        let coordinate = |place: &Location| [place.latitude, place.longitude];
+        let numbers = |card: &Contact| card.numbers.iter().map(ToString::to_string).collect();
+        Self {
+            coordinate: content.location().map(coordinate),
+            numbers: content.contact().map(numbers).unwrap_or_default(),
+            ..bare(content.kind().word(), text, None)
         }
     }
 }

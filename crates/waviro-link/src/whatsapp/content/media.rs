@@ -20,7 +20,7 @@ use whatsapp_rust::media::{
 use whatsapp_rust::wacore::upload::{EncryptedMediaInfo, UploadSource, encrypt_media_streaming};
 use whatsapp_rust::{Client, Jid, waproto};
 
-use super::handle::Reference;
+use crate::whatsapp::handle::Reference;
 use crate::{InboundMedia, InboundMediaKind, LinkError, Media, MediaKind};
 
 /// The timeout of an upload: 16 MiB take a bit more than two minutes over a slow uplink of 1
@@ -28,7 +28,7 @@ use crate::{InboundMedia, InboundMediaKind, LinkError, Media, MediaKind};
 const UPLOAD_WITHIN: Duration = Duration::from_mins(4);
 
 /// Uploads the file and returns the message with the file's location and key.
-pub(super) async fn outgoing(
+pub(in crate::whatsapp) async fn outgoing(
     client: &Arc<Client>,
     media: &Media,
 ) -> Result<wa::Message, LinkError> {
@@ -97,15 +97,18 @@ pub(super) async fn outgoing(
 }
 
 /// The message that contained a file.
-pub(super) struct Origin<'a> {
-    pub(super) id: &'a str,
-    pub(super) chat: &'a Jid,
-    pub(super) sender: &'a Jid,
-    pub(super) from_me: bool,
+pub(in crate::whatsapp) struct Origin<'a> {
+    pub(in crate::whatsapp) id: &'a str,
+    pub(in crate::whatsapp) chat: &'a Jid,
+    pub(in crate::whatsapp) sender: &'a Jid,
+    pub(in crate::whatsapp) from_me: bool,
 }
 
 /// Returns the file in a message; `None` also if the message lacks the data for a download.
-pub(super) fn inbound(base: &wa::Message, origin: &Origin<'_>) -> Option<InboundMedia> {
+pub(in crate::whatsapp) fn inbound(
+    base: &wa::Message,
+    origin: &Origin<'_>,
+) -> Option<InboundMedia> {
     let video = base.video_message.as_option();
     let video = video.or_else(|| base.ptv_message.as_option());
     if let Some(image) = base.image_message.as_option() {

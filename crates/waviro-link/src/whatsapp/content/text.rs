@@ -8,12 +8,12 @@ use whatsapp_rust::serde_json::{self, Value};
 use whatsapp_rust::waproto;
 
 /// Creates a plain text message.
-pub(super) fn outgoing(text: &str) -> wa::Message {
+pub(in crate::whatsapp) fn outgoing(text: &str) -> wa::Message {
     wa::Message::text(text)
 }
 
 /// Returns the typed text, or the chosen option: its title, or its id if the option has no title.
-pub(super) fn inbound(base: &wa::Message) -> Option<String> {
+pub(in crate::whatsapp) fn inbound(base: &wa::Message) -> Option<String> {
     let typed = base.conversation.as_deref();
     let extended = base.extended_text_message.as_option();
     [typed, extended.and_then(|it| it.text.as_deref())]

@@ -7,9 +7,9 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
-use super::Plan;
 use super::actions::Actions;
 use super::log::Log;
+use super::plan::Plan;
 use super::receiver::pause;
 use super::stage::Stage;
 use crate::oracle::Seen;
@@ -83,9 +83,7 @@ pub(super) async fn end_at_each(
             }
         };
         actions.reset_faults();
-        if plan.progress {
-            super::say(&format!("{} ms to {moment}", waited.elapsed().as_millis()));
-        }
+        plan.print_progress(&format!("{} ms to {moment}", waited.elapsed().as_millis()));
         if !stage.gateway.has_ended() {
             stage.gateway.kill().await;
         }

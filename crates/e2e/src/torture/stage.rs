@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use wa_sim::{InboxMessage, Phone, PhoneSpec, Sim};
 
-use super::Plan;
 use super::log::Log;
+use super::plan::Plan;
 use super::receiver::{Receiver, pause};
 use crate::files::Files;
 use crate::gateway::{Admin, Bot, Gateway, Server};

@@ -3,17 +3,7 @@
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
-use crate::report::Outcome;
-use crate::template::fits;
-
-/// The reason why a check does not pass.
-#[derive(Debug, Clone)]
-pub(crate) enum Failure {
-    /// The host breaks the promise.
-    Broken(String),
-    /// The promise could not be checked.
-    Skipped(String),
-}
+use crate::failure::Failure;
 
 /// A received answer.
 pub(crate) struct Answer {
@@ -22,21 +12,6 @@ pub(crate) struct Answer {
     headers: HeaderMap,
     text: String,
     json: Option<Value>,
-}
-
-impl Failure {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
-        Self::Broken(why.into())
-    }
-}
-
-impl From<Failure> for Outcome {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Broken(why) => Self::Failed(why),
-            Failure::Skipped(why) => Self::Skipped(why),
-        }
-    }
 }
 
 impl Answer {
@@ -153,5 +128,28 @@ impl Answer {
         let value = self.headers.get(CONTENT_TYPE);
         let text = value.and_then(|value| value.to_str().ok()).unwrap_or("");
         text.starts_with("application/json")
+    }
+}
+
+/// Returns whether a value fits a pattern: an object with fields that fit the fields of the
+/// pattern, a text of the kind in angle brackets, or an equal value.
+fn fits(pattern: &Value, value: &Value) -> bool {
+    if let Some(fields) = pattern.as_object() {
+        return fields
+            .iter()
+            .all(|(field, pattern)| fits(pattern, &value[field]));
+    }
+    let text = value.as_str();
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match pattern.as_str() {
+        Some("<digits>") => text.is_some_and(|text| !text.is_empty() && is_digits(text)),
+        Some("<group id>") => {
+            text.is_some_and(|text| !text.is_empty() && is_digits(&text.replace('-', "")))
+        }
+        Some("<name>") => text.is_some_and(|text| !text.is_empty()),
+        Some("<text>") => text.is_some(),
+        Some("<seconds>") => value.as_i64().is_some_and(|seconds| seconds > 0),
+        Some("<code>") => text.is_some_and(|text| text.starts_with("2@") && text.contains(',')),
+        _ => pattern == value,
     }
 }

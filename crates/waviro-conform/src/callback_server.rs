@@ -17,8 +17,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use crate::Target;
-use crate::answer::Failure;
+use crate::failure::Failure;
+use crate::target::Target;
 
 /// The documented limit of 16 MB, which Waviro reads as MiB.
 pub(crate) const MOST: usize = 16 * 1024 * 1024;
@@ -53,10 +53,10 @@ pub(crate) struct Call {
 pub(crate) struct CallbackServer {
     base: Option<String>,
     patience: Duration,
-    book: Arc<Book>,
+    requests: Arc<Requests>,
 }
 
-struct Book {
+struct Requests {
     /// Added to every file with room for the marker, so that each run sends other bytes than the
     /// previous run.
     marker: String,
@@ -78,7 +78,7 @@ impl CallbackServer {
             Some(url) => Some(url.as_str().trim_end_matches('/').to_owned()),
             None => target.is_near().then_some(own),
         };
-        let book = Arc::new(Book {
+        let requests = Arc::new(Requests {
             marker: hex::encode(rand::random::<[u8; 4]>()),
             calls: Mutex::default(),
             refusals: Mutex::default(),
@@ -87,12 +87,12 @@ impl CallbackServer {
         let router = Router::new()
             .route("/kabar/{name}", any(notified))
             .route("/berkas/{name}", get(fetched))
-            .with_state(Arc::clone(&book));
+            .with_state(Arc::clone(&requests));
         Ok((
             Self {
                 base,
                 patience: target.patience,
-                book,
+                requests,
             },
             axum::serve(listener, router).into_future(),
         ))
@@ -100,7 +100,7 @@ impl CallbackServer {
 
     /// The text that distinguishes the messages of this run from other runs.
     pub(crate) fn marker(&self) -> &str {
-        &self.book.marker
+        &self.requests.marker
     }
 
     /// Returns the notifyurl with this name.
@@ -110,12 +110,12 @@ impl CallbackServer {
 
     /// Answers the next `calls` calls of this name with 500.
     pub(crate) fn refuse(&self, name: &str, calls: usize) {
-        lock(&self.book.refusals).insert(name.to_owned(), calls);
+        lock(&self.requests.refusals).insert(name.to_owned(), calls);
     }
 
     /// Returns all calls of this name so far.
     pub(crate) fn calls(&self, name: &str) -> Vec<Call> {
-        lock(&self.book.calls)
+        lock(&self.requests.calls)
             .get(name)
             .cloned()
             .unwrap_or_default()
@@ -126,7 +126,7 @@ impl CallbackServer {
     pub(crate) async fn wait(&self, name: &str, enough: impl Fn(&[Call]) -> bool) -> Vec<Call> {
         let waiting = async {
             loop {
-                let called = self.book.called.notified();
+                let called = self.requests.called.notified();
                 if enough(&self.calls(name)) {
                     return;
                 }
@@ -140,7 +140,7 @@ impl CallbackServer {
     /// Returns a file of this server.
     pub(crate) fn file(&self, name: &str) -> Result<File, Failure> {
         let url = format!("{}/berkas/{name}", self.reached()?);
-        let bytes = self.book.file(name).map(|file| file.bytes);
+        let bytes = self.requests.file(name).map(|file| file.bytes);
         let bytes = bytes.unwrap_or_default();
         Ok(File {
             url,
@@ -185,7 +185,7 @@ struct Served {
     bytes: Bytes,
 }
 
-impl Book {
+impl Requests {
     fn file(&self, name: &str) -> Option<Served> {
         // Readers of JPEG and PDF stop at the end of the format's data, so the marker behind the
         // end does no harm.
@@ -214,13 +214,13 @@ impl Book {
 }
 
 async fn notified(
-    State(book): State<Arc<Book>>,
+    State(requests): State<Arc<Requests>>,
     Path(name): Path<String>,
     method: Method,
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
-    let refused = lock(&book.refusals)
+    let refused = lock(&requests.refusals)
         .get_mut(&name)
         .filter(|left| **left > 0)
         .map(|left| *left -= 1)
@@ -230,8 +230,8 @@ async fn notified(
         headers,
         body,
     };
-    lock(&book.calls).entry(name).or_default().push(call);
-    book.called.notify_waiters();
+    lock(&requests.calls).entry(name).or_default().push(call);
+    requests.called.notify_waiters();
     if refused {
         StatusCode::INTERNAL_SERVER_ERROR
     } else {
@@ -239,11 +239,11 @@ async fn notified(
     }
 }
 
-async fn fetched(State(book): State<Arc<Book>>, Path(name): Path<String>) -> Response {
+async fn fetched(State(requests): State<Arc<Requests>>, Path(name): Path<String>) -> Response {
     if name == MOVED {
         return (StatusCode::FOUND, [(LOCATION, "foto.jpg")]).into_response();
     }
-    let Some(file) = book.file(&name) else {
+    let Some(file) = requests.file(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let body = if name == "besar-tanpa-panjang.pdf" {

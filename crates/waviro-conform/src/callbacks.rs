@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::answer::Failure;
 use crate::callback_server::Call;
+use crate::failure::Failure;
 use crate::run::Run;
 
 /// The expected callbacks of a message.

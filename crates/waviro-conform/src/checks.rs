@@ -7,7 +7,28 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::row::Row;
-use crate::{Check, Origin};
+
+/// A check of a promise.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// The part of the API and the promise, such as `text.sample`.
+    pub name: &'static str,
+    /// The source of the promise.
+    pub origin: Origin,
+    /// The promise in words.
+    pub says: &'static str,
+    pub(crate) rows: &'static [Row],
+}
+
+/// The source of a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The API document or its samples.
+    Document,
+    /// The API document leaves the point open, and Waviro decided (`docs/quirks.md`).
+    Waviro,
+}
 
 /// The content of the table.
 #[derive(Deserialize)]
@@ -40,7 +61,9 @@ struct Loaded {
 static LOADED: LazyLock<Vec<Loaded>> =
     LazyLock::new(|| load(include_str!("../checks.json")).expect("checks.json is readable"));
 
-pub(crate) fn all() -> Vec<Check> {
+/// Returns all checks in the order of execution.
+#[must_use]
+pub fn checks() -> Vec<Check> {
     let check = |loaded: &'static Loaded| Check {
         name: loaded.entry.name,
         origin: loaded.entry.origin,

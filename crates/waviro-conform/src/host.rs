@@ -8,7 +8,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use url::Url;
 
-use crate::answer::{Answer, Failure};
+use crate::answer::Answer;
+use crate::failure::Failure;
 
 /// The timeout of an answer. The host may fetch a file of 16 MiB before answering.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);

@@ -7,8 +7,9 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::run::Sent;
-use crate::{Check, Origin};
+use crate::checks::{Check, Origin};
+use crate::failure::Failure;
+use crate::sent::Sent;
 
 /// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub enum Outcome {
     Failed(String),
     /// The check was skipped, with the reason.
     Skipped(String),
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Broken(why) => Self::Failed(why),
+            Failure::Skipped(why) => Self::Skipped(why),
+        }
+    }
 }
 
 /// A finished check.

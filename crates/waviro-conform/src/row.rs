@@ -8,11 +8,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::answer::{Answer, Failure};
+use crate::answer::Answer;
 use crate::callback_server::File;
 use crate::callbacks::Callbacks;
+use crate::failure::Failure;
 use crate::host::Request;
-use crate::run::{Recipient, Run, What};
+use crate::run::{Recipient, Run};
+use crate::sent::What;
 use crate::template::{expand, fill};
 
 /// A request with the expected answer. A row with several paths or changes stands for several

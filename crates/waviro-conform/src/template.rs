@@ -1,9 +1,8 @@
-//! Placeholders in the table `checks.json`: `{{name}}` in a request, and `<name>` in the pattern of
-//! an answer.
+//! The placeholders `{{name}}` of a request in the table `checks.json`.
 
 use serde_json::Value;
 
-use crate::answer::Failure;
+use crate::failure::Failure;
 use crate::run::Run;
 
 /// Replaces the placeholders in all texts of a JSON value. `{{to as number}}` becomes a number.
@@ -67,27 +66,4 @@ fn placeholder(run: &Run, words: &str, name: &str) -> Result<String, Failure> {
         ),
         _ => return Err(Failure::new(format!("an unknown placeholder: {name}"))),
     })
-}
-
-/// Returns whether a value fits a pattern: an object with fields that fit the fields of the
-/// pattern, a text of the kind in angle brackets, or an equal value.
-pub(crate) fn fits(pattern: &Value, value: &Value) -> bool {
-    if let Some(fields) = pattern.as_object() {
-        return fields
-            .iter()
-            .all(|(field, pattern)| fits(pattern, &value[field]));
-    }
-    let text = value.as_str();
-    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    match pattern.as_str() {
-        Some("<digits>") => text.is_some_and(|text| !text.is_empty() && is_digits(text)),
-        Some("<group id>") => {
-            text.is_some_and(|text| !text.is_empty() && is_digits(&text.replace('-', "")))
-        }
-        Some("<name>") => text.is_some_and(|text| !text.is_empty()),
-        Some("<text>") => text.is_some(),
-        Some("<seconds>") => value.as_i64().is_some_and(|seconds| seconds > 0),
-        Some("<code>") => text.is_some_and(|text| text.starts_with("2@") && text.contains(',')),
-        _ => pattern == value,
-    }
 }

@@ -10,9 +10,8 @@ pub mod retention;
 pub mod retry;
 pub mod send_message;
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -27,7 +26,7 @@ use waviro_store::{CommitFeeds, Committed, Due, Store, StoreError};
 use crate::bots::{Bot, Profiles};
 use crate::net::Net;
 use crate::outbox::Outbox;
-use deliver::DeliveryEngine;
+use deliver::{DeliveryEngine, RunningBots};
 
 /// The pause before a lane restarts after a panic. Without a pause, a lane with a panic in the
 /// first step would restart in a busy loop.
@@ -42,23 +41,6 @@ pub struct Jobs {
     stop: CancellationToken,
     deliveries: mpsc::UnboundedSender<Due>,
     bots: RunningBots,
-}
-
-/// The running bots by bot id, used to send webhook replies. The references are weak, so a removed
-/// bot is not kept alive.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RunningBots(Arc<Mutex<HashMap<i32, Weak<Bot>>>>);
-
-impl RunningBots {
-    fn insert(&self, bot: &Arc<Bot>) {
-        let mut bots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bots.insert(bot.id(), Arc::downgrade(bot));
-    }
-
-    fn find(&self, bot_id: i32) -> Option<Arc<Bot>> {
-        let bots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bots.get(&bot_id)?.upgrade()
-    }
 }
 
 impl Jobs {

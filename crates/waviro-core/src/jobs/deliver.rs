@@ -9,9 +9,11 @@
 mod capacity;
 mod delivery;
 mod endpoint;
+mod handles;
 mod health;
 mod health_writer;
 mod poll;
+mod report;
 mod request;
 mod slot;
 
@@ -29,12 +31,13 @@ use waviro_store::{AttemptFailure, Due, EndpointFailure, Store};
 
 use capacity::{Capacity, queue_limit};
 use delivery::Delivery;
-pub(super) use delivery::Handles;
 use endpoint::{Endpoint, Next, Started};
+pub(super) use handles::{Handles, RunningBots};
 use health::Health;
 use health_writer::HealthWriter;
 pub use poll::PENDING_FOR;
 use poll::{LeaseLimits, Poll, Polled};
+use report::{After, Report};
 pub(super) use request::EndpointClient;
 use slot::Slot;
 
@@ -68,42 +71,6 @@ pub(super) struct DeliveryEngine {
     poll_again: bool,
     health: Health,
     health_writer: HealthWriter,
-}
-
-/// A report from a spawned task to the engine.
-enum Report {
-    /// The endpoint answered or the request failed. `result` is the result for the endpoint's
-    /// health, or `None` if the attempt says nothing about the endpoint.
-    Answered {
-        endpoint: String,
-        bot: i32,
-        failing: bool,
-        result: Option<Result<(), AttemptFailure>>,
-    },
-    /// The outcome of the delivery is durable.
-    Over {
-        endpoint: String,
-        bot: i32,
-        alone: Option<Chat>,
-        after: After,
-    },
-    /// A poll ended. `more` is set if a queue had more due rows than a poll takes; `on` lists
-    /// endpoints switched on again by a user.
-    Polled { more: bool, on: HashSet<String> },
-    /// A change in the health of this endpoint is in the database, and rows may be due because of
-    /// the change. `None` if the write failed.
-    HealthWritten(Option<String>),
-}
-
-/// The next step after a delivery.
-enum After {
-    /// No step, or a step in the database for the next poll.
-    Nothing,
-    /// The next delivery starts at once: the message's next stage, or the next event about the same
-    /// subject.
-    Next(Due),
-    /// The task of the delivery with this id panicked.
-    Panicked(i64),
 }
 
 impl DeliveryEngine {

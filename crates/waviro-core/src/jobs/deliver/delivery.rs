@@ -13,44 +13,24 @@
 //!   after a later failure only the read is retried.
 //! - **Event**: posts an event to the URL of its subscription.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 use waviro_fault::Bug;
 use waviro_link::Chat;
-use waviro_store::clock::{Clock, millis};
+use waviro_store::clock::millis;
 use waviro_store::{
-    Attempt, AttemptFailure, Callback, DeliveryOutcome, Due, Lost, ReplyNote, ReplyOutcome, Store,
-    StoreError, Webhook, WebhookAnswer, Work,
+    Attempt, AttemptFailure, Callback, DeliveryOutcome, Due, Lost, ReplyNote, ReplyOutcome,
+    Webhook, WebhookAnswer, Work,
 };
 
-use super::request::{EndpointClient, Exchange};
+use super::handles::Handles;
+use super::request::Exchange;
 use super::slot::Slot;
-use crate::bots::Bot;
-use crate::jobs::RunningBots;
 use crate::jobs::retry::{self, Decision};
-use crate::outbox::{Composed, Outbox};
+use crate::outbox::Composed;
 use crate::webhook_reply;
-
-/// The wait before the retry of a failed commit. The endpoint has answered, so the request must not
-/// be repeated instead.
-const COMMIT_AGAIN: Duration = Duration::from_secs(1);
-
-/// How often a delivery checks whether a starting bot is up.
-const BOT_COMES_UP: Duration = Duration::from_millis(100);
-
-/// The handles shared by all deliveries.
-pub(in crate::jobs) struct Handles {
-    pub(in crate::jobs) store: Store,
-    pub(in crate::jobs) client: EndpointClient,
-    pub(in crate::jobs) outbox: Outbox,
-    pub(in crate::jobs) bots: RunningBots,
-    pub(in crate::jobs) clock: Clock,
-    pub(in crate::jobs) stop: CancellationToken,
-}
 
 /// A delivery in progress.
 pub(super) struct Delivery {
@@ -69,10 +49,6 @@ enum Requests {
     /// The read of the answer only. An earlier attempt was redirected.
     Read,
 }
-
-/// The gateway is stopping; the next start resumes the delivery.
-#[derive(Debug, Clone, Copy)]
-struct Stopping;
 
 impl Delivery {
     pub(super) fn new(handles: Arc<Handles>, due: Due, slot: Slot) -> Self {
@@ -94,12 +70,12 @@ impl Delivery {
     /// now.
     async fn callback(&mut self, mut callback: Callback) -> Option<Due> {
         let handles = Arc::clone(&self.handles);
-        let (store, clock) = (&handles.store, &handles.clock);
-        let id = self.due.id;
+        let (clock, id) = (&handles.clock, self.due.id);
         let Some(stage) = callback.next() else {
             self.slot.answered(None);
             let ack = callback.ack;
-            self.commit(|| store.posted(id, &callback, ack, None, clock.now()))
+            self.handles
+                .commit(|store| store.posted(id, &callback, ack, None, clock.now()))
                 .await;
             return None;
         };
@@ -118,7 +94,8 @@ impl Delivery {
         };
         let attempt = posted.attempt(None);
         let ack = self
-            .commit(|| {
+            .handles
+            .commit(|store| {
                 let attempt = Some(attempt.clone());
                 store.posted(id, &callback, stage, attempt, clock.now())
             })
@@ -149,12 +126,12 @@ impl Delivery {
         };
         let answer = posted.body();
         let attempt = posted.attempt(None);
-        self.commit(|| {
-            let received = WebhookAnswer::Body(answer.clone());
-            let store = &self.handles.store;
-            store.answered(&self.due, attempt.clone(), received)
-        })
-        .await?;
+        self.handles
+            .commit(|store| {
+                let received = WebhookAnswer::Body(answer.clone());
+                store.answered(&self.due, attempt.clone(), received)
+            })
+            .await?;
         self.reply(chat, &answer, hook.replied).await;
         None
     }
@@ -181,7 +158,7 @@ impl Delivery {
     /// another endpoint.
     async fn load(&mut self) -> Result<Webhook, Option<Due>> {
         let id = self.due.id;
-        let hook = self.commit(|| self.handles.store.webhook(id)).await;
+        let hook = self.handles.commit(|store| store.webhook(id)).await;
         let Some(hook) = hook.flatten() else {
             self.slot.answered(None);
             return Err(None);
@@ -236,12 +213,12 @@ impl Delivery {
             return Some((posted, Requests::Post));
         };
         let attempt = posted.attempt(Some(AttemptFailure::redirected()));
-        self.commit(|| {
-            let received = WebhookAnswer::Location(at.clone());
-            let store = &self.handles.store;
-            store.answered(due, attempt.clone(), received)
-        })
-        .await?;
+        self.handles
+            .commit(|store| {
+                let received = WebhookAnswer::Location(at.clone());
+                store.answered(due, attempt.clone(), received)
+            })
+            .await?;
         let read = client.read_answer(due, at, redirects, within).await;
         Some((read, Requests::PostAndRead))
     }
@@ -292,11 +269,9 @@ impl Delivery {
                 self.slot.answered(requests.for_health(result));
                 let run_at = self.handles.clock.now() + millis(after);
                 let tried = exchange.attempt(Some(error));
-                self.commit(|| {
-                    let store = &self.handles.store;
-                    store.put_off(&self.due, tried.clone(), run_at, held)
-                })
-                .await;
+                self.handles
+                    .commit(|store| store.put_off(&self.due, tried.clone(), run_at, held))
+                    .await;
                 Err(None)
             }
             Decision::GiveUp { error } => {
@@ -347,27 +322,27 @@ impl Delivery {
     /// Ends the delivery after a 410: no more callbacks for the message, or the rule or
     /// subscription is switched off. Returns the next delivery.
     async fn gone(&self, tried: Attempt) -> Option<Due> {
-        let (store, due) = (&self.handles.store, &self.due);
-        let (cause, now) = (
-            "the endpoint answered 410".to_owned(),
-            self.handles.clock.now(),
-        );
+        let (due, now) = (&self.due, self.handles.clock.now());
+        let cause = "the endpoint answered 410".to_owned();
         if let Work::Callback(callback) = &due.work {
             self.lose_stage(callback, Lost::Gone, tried).await;
             return None;
         }
-        let hook = self.commit(|| store.webhook(due.id)).await;
+        let hook = self.handles.commit(|store| store.webhook(due.id)).await;
         if hook.flatten().is_some_and(|hook| hook.url != due.url) {
             // The 410 came from an outdated URL of the rule.
-            self.commit(|| store.put_off(due, tried.clone(), now, false))
+            self.handles
+                .commit(|store| store.put_off(due, tried.clone(), now, false))
                 .await;
             return None;
         }
         if due.work == Work::Event {
-            self.commit(|| store.switch_subscription_off(due.id, &due.url, cause.clone(), now))
+            self.handles
+                .commit(|store| store.switch_subscription_off(due.id, &due.url, cause.clone(), now))
                 .await;
         } else {
-            self.commit(|| store.switch_rule_off(due.id, &due.url, cause.clone(), now))
+            self.handles
+                .commit(|store| store.switch_rule_off(due.id, &due.url, cause.clone(), now))
                 .await;
         }
         self.end(DeliveryOutcome::Gone, None, Some(tried)).await
@@ -379,11 +354,9 @@ impl Delivery {
             return;
         };
         let (id, now) = (self.due.id, self.handles.clock.now());
-        self.commit(|| {
-            let (store, tried) = (&self.handles.store, tried.clone());
-            store.lose_stage(id, callback, stage, lost, tried, now)
-        })
-        .await;
+        self.handles
+            .commit(|store| store.lose_stage(id, callback, stage, lost, tried.clone(), now))
+            .await;
     }
 
     /// Ends a webhook or an event without a reply to send. Returns the next delivery: a
@@ -395,12 +368,12 @@ impl Delivery {
         attempt: Option<Attempt>,
     ) -> Option<Due> {
         let now = self.handles.clock.now();
-        self.commit(|| {
-            let (note, attempt) = (note.clone(), attempt.clone());
-            let store = &self.handles.store;
-            store.end(&self.due, outcome, note, attempt, now)
-        })
-        .await?
+        self.handles
+            .commit(|store| {
+                let (note, attempt) = (note.clone(), attempt.clone());
+                store.end(&self.due, outcome, note, attempt, now)
+            })
+            .await?
     }
 
     /// Sends the webhook reply and ends the delivery.
@@ -415,7 +388,7 @@ impl Delivery {
             Ok(parsed) => Ok(parsed),
             Err(why) => Err(ReplyNote::nothing_sent(why.outcome(), why)),
         };
-        let Ok(bot) = self.running_bot().await else {
+        let Ok(bot) = self.handles.running_bot(bot_id).await else {
             return;
         };
         let outbox = &self.handles.outbox;
@@ -426,7 +399,8 @@ impl Delivery {
                 match outbox.compose_reply(&bot, chat, &parsed).await {
                     Composed::Messages(composed) => {
                         let queued = self
-                            .commit(|| outbox.queue_reply(&bot, delivery, &composed))
+                            .handles
+                            .commit(|_| outbox.queue_reply(&bot, delivery, &composed))
                             .await;
                         // The commit that enqueued the messages also ended the delivery.
                         if let Some(messages) = queued {
@@ -444,48 +418,6 @@ impl Delivery {
         };
         info!(bot_id, delivery, "webhook reply has nothing to send");
         self.end(DeliveryOutcome::Delivered, Some(note), None).await;
-    }
-
-    /// Returns the bot of the delivery, or `Ok(None)` if the bot was removed. Right after the start
-    /// a delivery of the last run may be ready before its bot is up, so the function waits.
-    ///
-    /// # Errors
-    /// [`Stopping`]: the gateway stops before the answer is known.
-    async fn running_bot(&self) -> Result<Option<Arc<Bot>>, Stopping> {
-        let (handles, bot_id) = (&self.handles, self.due.bot_id);
-        loop {
-            if let Some(bot) = handles.bots.find(bot_id) {
-                return Ok(Some(bot));
-            }
-            let row = self.commit(|| handles.store.bot(bot_id)).await;
-            if row.ok_or(Stopping)?.is_none() {
-                return Ok(None);
-            }
-            tokio::select! {
-                () = handles.stop.cancelled() => return Err(Stopping),
-                () = handles.clock.sleep(BOT_COMES_UP) => {}
-            }
-        }
-    }
-
-    /// Repeats a commit until the commit succeeds. Returns `None` at the stop: the row stays leased
-    /// and the next start releases the lease.
-    async fn commit<T, F>(&self, change: impl Fn() -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        loop {
-            match change().await {
-                Ok(done) => return Some(done),
-                Err(reason) => {
-                    error!(%reason, "outcome of a delivery could not be stored; retry scheduled");
-                }
-            }
-            tokio::select! {
-                () = self.handles.stop.cancelled() => return None,
-                () = self.handles.clock.sleep(COMMIT_AGAIN) => {}
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 use waviro_link::Chat;
 use waviro_store::{AttemptFailure, Due};
 
-use super::{After, Report};
+use super::report::{After, Report};
 
 /// The share of a delivery in the caps of its endpoint. `Drop` releases the slot, also after a
 /// panic.

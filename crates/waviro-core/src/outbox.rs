@@ -31,10 +31,9 @@ use crate::bots::Bot;
 
 pub use accept::{Keep, Taken};
 pub use draft::{Accepted, Draft, NewMessage};
-pub use media::{CAP as FILE_CAP, WITHIN as FILE_WITHIN};
 pub use refusal::{NoRoom, Refusal};
 pub use reply::{Composed, Composition};
-pub use settings::Settings;
+pub use settings::{FILE_CAP, FILE_WITHIN, Settings};
 pub use shared::Outbox;
 
 /// The time between two sweeps of the spool.

@@ -28,7 +28,7 @@ use waviro_fault::Bug;
 use waviro_link::{Media, MessageId};
 use waviro_store::Store;
 
-use super::settings::Settings;
+use super::settings::{FILE_CAP, FILE_WITHIN, Settings};
 use crate::bots::Bot;
 use crate::config::AllowedNetwork;
 use crate::disk::Floor;
@@ -40,16 +40,9 @@ use container::Container;
 use kind::{About, Judged};
 use preview::Previews;
 use turns::Turns;
-use waiting::Waiting;
+use waiting::{Waiting, name_of};
 
 pub(super) use unclaimed::Unclaimed;
-
-/// The largest picture, audio or video that WhatsApp accepts. The API document has the same limit.
-pub const CAP: u64 = 16 * 1024 * 1024;
-
-/// The timeout of a fetch. The caller's request stays open meanwhile, and PHP callers give up after
-/// 30 s.
-pub const WITHIN: Duration = Duration::from_secs(25);
 
 /// The age below which the sweep keeps a file. Longer than a fetch and the commit after the fetch.
 const YOUNG: Duration = Duration::from_mins(10);
@@ -205,7 +198,7 @@ impl Spool {
         options.write(true).read(true).create_new(true);
         #[cfg(unix)]
         options.mode(0o600);
-        let latest = Instant::now() + WITHIN;
+        let latest = Instant::now() + FILE_WITHIN;
         let file = match options.open(path).await {
             // The folder was removed while the gateway runs.
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -215,7 +208,9 @@ impl Spool {
             opened => opened?,
         };
         let mut sink = BufWriter::new(file);
-        let fetched = net.fetch(wanted.url, allow, WITHIN, CAP, &mut sink).await?;
+        let fetched = net
+            .fetch(wanted.url, allow, FILE_WITHIN, FILE_CAP, &mut sink)
+            .await?;
         sink.flush().await?;
         waviro_fault::step("spool begun");
         drop(sink);
@@ -370,7 +365,7 @@ fn decode_into(
 ) -> Result<bool, FetchError> {
     let source = std::fs::File::open(path)?;
     let mut sink = std::io::BufWriter::new(options.open(plain)?);
-    match unpack::unpack(source, encodings, CAP, &mut sink) {
+    match unpack::unpack(source, encodings, FILE_CAP, &mut sink) {
         Ok(0) => Err(FetchError::Empty),
         Ok(_) => {
             std::io::Write::flush(&mut sink)?;
@@ -388,12 +383,6 @@ fn decode_into(
             }
         }
     }
-}
-
-/// Returns a file's name in the folder.
-fn name_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }
 
 async fn hash(path: &Path) -> std::io::Result<[u8; 32]> {

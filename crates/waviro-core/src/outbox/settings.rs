@@ -1,8 +1,15 @@
-//! The settings of the outbox.
+//! The settings of the outbox, and the limits of a file.
 
 use std::time::Duration;
 
 use crate::config::Limits;
+
+/// The largest picture, audio or video that WhatsApp accepts. The API document has the same limit.
+pub const FILE_CAP: u64 = 16 * 1024 * 1024;
+
+/// The timeout of the fetch of a file. The caller's request stays open meanwhile, and PHP callers
+/// give up after 30 s.
+pub const FILE_WITHIN: Duration = Duration::from_secs(25);
 
 /// The settings of the outbox.
 #[derive(Debug, Clone)]

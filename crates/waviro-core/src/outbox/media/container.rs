@@ -4,12 +4,10 @@
 //! can each hold many formats. Then the extension of the name decides (`formats`); without such an
 //! extension [`inside`] reads the content.
 
-mod inside;
+pub(super) mod inside;
 mod iso;
 
 use std::io::{Read, Seek, SeekFrom};
-
-pub(super) use inside::format as inside;
 
 /// Bytes of a file's beginning, enough for every signature.
 const HEAD: usize = 8 * 1024;

@@ -87,7 +87,7 @@ pub(super) fn of<F: Read + Seek>(
             let extension = name::extension(&chosen);
             let by_name = extension.and_then(|end| formats::agreeing(&end, container));
             by_name
-                .or_else(|| container::inside(file, container))
+                .or_else(|| container::inside::format(file, container))
                 .or_else(|| formats::named(content_type, container))
                 .map(ToOwned::to_owned)
                 .or_else(|| foreign(content_type, container))

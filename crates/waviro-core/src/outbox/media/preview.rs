@@ -5,7 +5,7 @@
 //! sent all the same, with the facts from its header. Four limits protect the gateway:
 //!
 //! - One file is read at a time, which bounds the memory.
-//! - A reader that fails at a deadline ([`Bounded`]) stops a decoder that keeps reading.
+//! - A reader that fails at a deadline ([`source::bounded`]) stops a decoder that keeps reading.
 //! - The work that a decoder does without reading is bounded before the start (`picture`).
 //! - A decoder's panic counts as a broken file ([`unbroken`]).
 //!
@@ -20,17 +20,18 @@
 mod film;
 mod picture;
 mod sound;
+mod source;
 
 use std::fs::File;
-use std::io::{BufReader, Error, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use waviro_link::{MediaKind, Preview};
-use waviro_store::panics;
 
 use super::turns::Turns;
+use crate::outbox::settings::FILE_CAP;
+use source::unbroken;
 
 /// The time limit for reading a file. A photo of 16 MiB takes a sixth of a second. The caller
 /// should not wait longer for a preview.
@@ -39,13 +40,6 @@ const LOOKING: Duration = Duration::from_secs(2);
 /// The longest wait for other files: about thirty of the largest photos, or hundreds of usual
 /// photos.
 const WAITING: Duration = Duration::from_secs(5);
-
-/// The size of the read buffer. Small, so that a decoder reads often and notices the deadline in
-/// time.
-const PART: usize = 1024;
-
-/// A file that returns an error after its deadline.
-type Source = BufReader<Bounded<File>>;
 
 /// Reads previews, one file at a time. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -115,9 +109,9 @@ impl Previews {
 fn replace(path: &Path, mime: &str, until: Instant) -> Option<&'static str> {
     let file = File::open(path).ok()?;
     let permissions = file.metadata().ok()?.permissions();
-    let file = BufReader::with_capacity(PART, Bounded { file, until });
+    let file = source::bounded(file, until);
     let (mime, bytes) = unbroken(|| picture::still(file, mime)).flatten()?;
-    if bytes.len() as u64 > super::CAP {
+    if bytes.len() as u64 > FILE_CAP {
         return None;
     }
     let shown = path.with_extension("shown");
@@ -136,20 +130,24 @@ fn look(path: &Path, kind: MediaKind, mime: &str, until: Instant) -> Preview {
     let Ok(file) = File::open(path) else {
         return Preview::default();
     };
-    let file = BufReader::with_capacity(PART, Bounded { file, until });
+    let file = source::bounded(file, until);
     let looking = || match kind {
         MediaKind::Image => picture::look(file, mime),
-        MediaKind::Audio => sound::look(file),
-        MediaKind::Video => film::look(file),
+        MediaKind::Audio => Preview {
+            seconds: sound::duration(file).and_then(whole),
+            ..Preview::default()
+        },
+        MediaKind::Video => {
+            let (size, duration) = film::size_and_duration(file);
+            Preview {
+                size,
+                seconds: duration.and_then(whole),
+                thumbnail: None,
+            }
+        }
         MediaKind::Document => Preview::default(),
     };
     unbroken(looking).unwrap_or_default()
-}
-
-/// Runs a decoder; `None` if the decoder panics. A panic means a broken file. For example, a build
-/// with overflow checks panics over an Opus file with a nonsensical length.
-fn unbroken<T>(looking: impl FnOnce() -> T) -> Option<T> {
-    panics::expected(looking)
 }
 
 /// Rounds to seconds, at least 1 s, because a phone shows 0:00 for an unknown duration.
@@ -158,35 +156,6 @@ fn whole(duration: Duration) -> Option<u32> {
     u32::try_from(rounded.as_secs().max(1))
         .ok()
         .filter(|_| !duration.is_zero())
-}
-
-/// A reader that fails after a deadline.
-struct Bounded<R> {
-    file: R,
-    until: Instant,
-}
-
-impl<R> Bounded<R> {
-    fn in_time(&self) -> std::io::Result<()> {
-        if Instant::now() < self.until {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::TimedOut, "the file takes too long"))
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, part: &mut [u8]) -> std::io::Result<usize> {
-        self.in_time()?;
-        self.file.read(part)
-    }
-}
-
-impl<R: Seek> Seek for Bounded<R> {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        self.in_time()?;
-        self.file.seek(to)
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::name_of;
-use super::waiting::Waiting;
+use super::waiting::{Waiting, name_of};
 
 /// A file in the spool without a message. Each task that works on the file holds a clone, since the
 /// task continues when its caller is gone. Dropping the last clone removes the file, unless the

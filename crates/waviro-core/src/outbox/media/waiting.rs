@@ -4,6 +4,7 @@
 //! of the folder.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -143,6 +144,12 @@ impl Counted {
             share.bytes = share.bytes.saturating_sub(file.bytes);
         }
     }
+}
+
+/// Returns a file's name in the folder.
+pub(super) fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -216,7 +216,7 @@ fn a_web_page_is_distinguished_from_xml_and_text() {
 
 #[test]
 fn what_a_zip_an_ole_file_and_an_xml_file_hold_tells_their_format() {
-    let inside = |bytes: &[u8], container| inside(&mut Cursor::new(bytes), container);
+    let inside = |bytes: &[u8], container| inside::format(&mut Cursor::new(bytes), container);
     for (part, expected) in [
         (
             "word/document.xml",

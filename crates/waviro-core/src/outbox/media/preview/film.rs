@@ -3,26 +3,22 @@
 use std::time::Duration;
 
 use mp4parse::{MediaContext, Track, TrackHeaderBox, TrackType};
-use waviro_link::Preview;
 
-use super::{Source, whole};
+use super::source::Source;
 
-/// Returns the facts from the video's header; nothing if the header cannot be read.
-pub(super) fn look(mut source: Source) -> Preview {
+/// Returns the displayed size and the duration from the video's header, if the header can be read.
+pub(super) fn size_and_duration(mut source: Source) -> (Option<(u32, u32)>, Option<Duration>) {
     let Ok(film) = mp4parse::read_mp4(&mut source) else {
-        return Preview::default();
+        return (None, None);
     };
     let pictures = film
         .tracks
         .iter()
         .find(|track| track.track_type == TrackType::Video);
-    Preview {
-        size: pictures
-            .and_then(|track| track.tkhd.as_ref())
-            .and_then(shown),
-        seconds: longest(&film).and_then(whole),
-        thumbnail: None,
-    }
+    let size = pictures
+        .and_then(|track| track.tkhd.as_ref())
+        .and_then(shown);
+    (size, longest(&film))
 }
 
 /// Returns the track's size, rotated by its matrix: phones store an upright video as a rotated

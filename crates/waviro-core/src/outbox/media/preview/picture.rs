@@ -14,7 +14,7 @@ use image::{
 use jpeg_decoder::{CodingProcess, ImageInfo, PixelFormat};
 use waviro_link::Preview;
 
-use super::{Source, unbroken};
+use super::source::{Source, unbroken};
 
 /// The pixels of the thumbnail's longest side, as in WhatsApp's own clients.
 const SIDE: u16 = 100;

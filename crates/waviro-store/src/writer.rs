@@ -149,7 +149,7 @@ impl Writer {
         let began = Instant::now();
         self.take(std::iter::once(command).collect()).await;
         let took = began.elapsed();
-        metrics::histogram!("waviro_store_aside_seconds").record(took.as_secs_f64());
+        metrics::histogram!("waviro_store_background_seconds").record(took.as_secs_f64());
         self.pace.took(took);
         // The check belongs to background work, because retention runs every hour.
         if self.cache_fitted.elapsed() > CACHE_FITTED_EVERY

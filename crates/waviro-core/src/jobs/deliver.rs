@@ -323,6 +323,6 @@ impl DeliveryEngine {
         let in_memory = u32::try_from(self.capacity.in_memory()).unwrap_or(u32::MAX);
         metrics::gauge!("waviro_deliveries_in_memory").set(in_memory);
         metrics::gauge!("waviro_messages_pending").set(deep(self.store.pending_count()));
-        metrics::gauge!("waviro_deliveries_owed").set(deep(self.store.open_delivery_count()));
+        metrics::gauge!("waviro_deliveries_open").set(deep(self.store.open_delivery_count()));
     }
 }

@@ -9,12 +9,14 @@ mod assets;
 mod bot;
 mod bots;
 mod causes;
+mod cookies;
 mod deliveries;
 mod delivery;
 mod errors;
 mod form;
 mod guard;
 mod link;
+mod link_state;
 mod live;
 mod login;
 mod me;
@@ -23,88 +25,29 @@ mod message_row;
 mod messages;
 mod page_context;
 mod preferences;
+mod refused;
 mod rule;
 mod rules;
 mod send;
 mod session;
 mod settings;
+mod setup;
 mod start;
 mod state;
 mod user;
 mod users;
 
-use std::hash::RandomState;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Redirect};
+use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
-use waviro_core::config::{Config, Retention};
-use waviro_core::permits::Permits;
 
-use crate::http::LoginAttempts;
-use crate::services::Services;
-
-use login::Setup;
-
-use assets::Assets;
-
-/// The state of the pages: the shared services, and what only the dashboard needs.
-pub struct Dashboard {
-    services: Arc<Services>,
-    /// Limits login attempts.
-    tries: LoginAttempts,
-    /// The setup link, valid while there is no user.
-    setup: Setup,
-    /// The URL of the simulator's phones, in a sandbox.
-    phones: OnceLock<String>,
-    /// Permits for live page updates, by user. A second login does not give a user more permits.
-    live: Permits<i64>,
-    /// The number of permits reserved for admins.
-    live_for_admins: u64,
-    /// The retention times.
-    retention: Retention,
-    /// The path before `/dashboard`.
-    base: String,
-    assets: Assets,
-    /// A random hash key per process. Fingerprints of an earlier process never match, even with the
-    /// same number of commits.
-    process: RandomState,
-}
-
-impl Dashboard {
-    /// Builds the state from the services and the configuration.
-    #[must_use]
-    pub fn new(services: Arc<Services>, config: &Config) -> Self {
-        let limits = &config.limits;
-        Self {
-            tries: LoginAttempts::new(limits, services.clock.clone()),
-            setup: Setup::default(),
-            phones: OnceLock::new(),
-            live: Permits::new(limits.live_pages, limits.live_pages_per_user),
-            live_for_admins: limits.live_pages_for_admins,
-            retention: config.retention.clone(),
-            base: config.server.base_path.clone(),
-            assets: Assets::new(),
-            process: RandomState::new(),
-            services,
-        }
-    }
-
-    /// Creates a new secret for the setup link; earlier links stop working.
-    #[must_use]
-    pub fn new_setup_secret(&self) -> String {
-        self.setup.secret()
-    }
-
-    /// Shows the simulator's phones on the pages.
-    pub fn show_phones(&self, url: String) {
-        // Set only once, by the sandbox.
-        let _ = self.phones.set(url);
-    }
-}
+use errors::PageError;
+use session::Me;
+pub use state::Dashboard;
 
 /// Returns the router of the pages at `/dashboard`. If a proxy passes `server.base_path` on, the
 /// pages are only below the base path, because a session cookie is valid for a single path.
@@ -151,10 +94,11 @@ pub fn router(dashboard: &Arc<Dashboard>) -> Router {
     }
     let base = dashboard.base.clone();
     let pages = pages
-        .fallback(errors::nothing)
+        // The menu of the error page depends on the user.
+        .fallback(async |_: Result<Me, Response>| PageError::Nothing)
         .layer(from_fn_with_state(Arc::clone(dashboard), guard::guard));
     let home = async |State(dashboard): State<Arc<Dashboard>>| {
-        Redirect::to(&format!("{}/dashboard", dashboard.base)).into_response()
+        Redirect::to(&format!("{}/dashboard", dashboard.base))
     };
     Router::new()
         .route(&format!("{base}/dashboard/"), get(home))

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tracing::{Instrument, error, info, info_span};
 
 use super::form::Form;
+use super::refused::Refused;
 use super::session::Me;
 use crate::http::Refusal;
 use crate::v1::auth::{AtBot, ChangesBot};
@@ -17,23 +18,6 @@ use crate::v1::bots::{self, BotView};
 use crate::v1::idempotency::{self, Attempt};
 use crate::v1::problem::Problem;
 use crate::v1::viewer;
-
-/// The refusal of an operation or of a form.
-#[derive(Debug, Clone)]
-pub(super) struct Refused {
-    /// The status.
-    pub(super) status: u16,
-    /// The stable code of the problem.
-    pub(super) code: String,
-    /// The problem and its remedy, in English.
-    pub(super) detail: String,
-    /// The wrong field.
-    pub(super) field: Option<String>,
-    /// The request's id in the log.
-    pub(super) request_id: String,
-    /// The typed problem of an operation.
-    pub(super) problem: Option<Box<Problem>>,
-}
 
 impl Me {
     /// Runs an operation for the user.

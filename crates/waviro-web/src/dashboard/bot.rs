@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use waviro_store::invisible::skeleton;
 
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::session::Me;
 use crate::v1::body;
 use crate::v1::bots::{self, BotView};

@@ -7,13 +7,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
+use super::link_state::{Tone, explained, unreachable_explained};
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::session::Me;
 use super::start::Steps;
-use super::state::{Tone, explained, unreachable_explained};
 use crate::unreachable::why_unreachable_by_code;
 use crate::v1::bots::{self, BotView, LinkState, NewBot};
 use crate::v1::page;

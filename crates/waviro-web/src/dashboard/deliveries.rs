@@ -12,12 +12,12 @@ use url::{Url, form_urlencoded};
 use waviro_store::clock::{Millis, millis};
 use waviro_store::endpoint_of;
 
-use super::ask::Refused;
 use super::causes;
 use super::errors::PageError;
 use super::form::Form;
 use super::message_row::part;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::session::Me;
 use crate::v1::body;
 use crate::v1::bots::BotView;
@@ -160,9 +160,9 @@ async fn again(me: &mut Me, bot: i32, form: &Form) -> Result<Again, Refused> {
     let asked = me.once(form, &path, Value::Object(body), move |asked| async move {
         replay::many(&asked.services, &asked.changes(bot)?, asked.body()?).await
     });
-    let (told, before) = asked.await?;
+    let (done, before) = asked.await?;
     me.context.repeated = before;
-    let rest = told.next_after.map(|after| Rest {
+    let rest = done.next_after.map(|after| Rest {
         state: form.raw("state").to_owned(),
         kind: form.raw("kind").to_owned(),
         subject: form.raw("subject").to_owned(),
@@ -172,8 +172,8 @@ async fn again(me: &mut Me, bot: i32, form: &Form) -> Result<Again, Refused> {
         after,
     });
     Ok(Again {
-        replayed: told.replayed,
-        left_out: told.left_out,
+        replayed: done.replayed,
+        left_out: done.left_out,
         rest,
     })
 }

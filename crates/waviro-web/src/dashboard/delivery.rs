@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::ask::Refused;
 use super::causes;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::session::Me;
 use crate::v1::bots::{self, BotView};
 use crate::v1::causes::AttemptCauseCode;

@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 use waviro_core::idempotency::Key;
 
-use super::Dashboard;
-use super::ask::Refused;
 use super::errors::PageError;
+use super::refused::Refused;
+use super::state::Dashboard;
 use crate::http::{self, BodyFault};
 
 /// The fields of a form, unchanged.

@@ -10,13 +10,13 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::Dashboard;
 use super::errors::PageError;
 use super::page_context::PageContext;
 use super::session::Seen;
-use crate::http::{self, Refusal, header};
+use super::state::Dashboard;
+use crate::http::{self, header};
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -83,26 +83,6 @@ fn is_own(headers: &HeaderMap) -> bool {
     [&FORWARDED_HOST, &HOST]
         .into_iter()
         .any(|name| header(headers, name) == Some(origin))
-}
-
-impl Refusal for PageError {
-    const INTERNAL: Self = Self::Internal;
-
-    fn code(&self) -> &'static str {
-        self.word()
-    }
-
-    fn is_logged(&self) -> bool {
-        matches!(self, Self::Refused(refused) if refused.problem.is_some())
-    }
-}
-
-impl IntoResponse for PageError {
-    fn into_response(self) -> Response {
-        let mut response = self.status().into_response();
-        response.extensions_mut().insert(self);
-        response
-    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::send::as_number;
 use super::session::Me;
 use crate::v1::body;

@@ -5,7 +5,6 @@
 //! memory, so the stream polls the links twice a second, as long as a page is open.
 
 use std::convert::Infallible;
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +18,9 @@ use serde::Deserialize;
 use waviro_core::permits::{NoPermit, Permit};
 use waviro_store::clock::{Clock, Millis, millis};
 
-use super::Dashboard;
 use super::errors::PageError;
 use super::session::Me;
+use super::state::Dashboard;
 
 /// The interval of polls, and the shortest interval between two notifications.
 const EVERY: Duration = Duration::from_millis(500);
@@ -120,19 +119,5 @@ impl Watch {
                 return Some(Bytes::from_static(b":\n\n"));
             }
         }
-    }
-}
-
-impl Dashboard {
-    /// Returns a number that changes with each commit and with each change of a link, and that
-    /// differs between processes.
-    pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = self.process.build_hasher();
-        self.services.store.commits().hash(&mut hasher);
-        for bot in self.services.bots.list() {
-            bot.id().hash(&mut hasher);
-            format!("{:?}", bot.status()).hash(&mut hasher);
-        }
-        hasher.finish()
     }
 }

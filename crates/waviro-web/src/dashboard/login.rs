@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{FromRequestParts, Query, State};
@@ -10,24 +10,17 @@ use axum::http::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use rand::Rng;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 use waviro_core::users::UserError;
 use waviro_store::UserRole;
 
-use super::Dashboard;
+use super::cookies::{forget, kept, logged_in};
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::{PageContext, back_to};
-use super::session::{forget, keep, kept};
+use super::state::Dashboard;
 use crate::http;
-
-/// The secret in the link for the creation of the first user. The gateway creates a new secret at
-/// each start; the secret has no effect once a user exists.
-#[derive(Clone, Default)]
-pub(super) struct Setup(Arc<Mutex<Option<[u8; 32]>>>);
 
 #[derive(Template)]
 #[template(path = "dashboard/login.html")]
@@ -47,10 +40,10 @@ struct FirstUser<'p> {
     wrong: Option<Failed>,
 }
 
-/// The reasons for which a login or a setup failed.
+/// The reasons for which a login, a setup or a change of the own password failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failed {
-    /// The name or the password is wrong.
+pub(super) enum Failed {
+    /// The name or the password, or the old password, is wrong.
     Wrong,
     /// The address made too many attempts.
     TooMany,
@@ -74,42 +67,13 @@ pub(super) struct LoginQuery {
     token: String,
 }
 
-impl Setup {
-    /// Creates a new secret for the link shown to the person who started the gateway.
-    #[must_use]
-    pub(super) fn secret(&self) -> String {
-        let mut bytes = [0; 16];
-        rand::rng().fill_bytes(&mut bytes);
-        let secret = hex::encode(bytes);
-        *self.lock() = Some(Sha256::digest(&secret).into());
-        secret
-    }
-
-    /// Returns whether the secret is right. Compares hashes, so that the duration reveals nothing
-    /// about the secret.
-    fn is(&self, secret: &str) -> bool {
-        let known = *self.lock();
-        known == Some(Sha256::digest(secret).into())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<[u8; 32]>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Shows the login form.
 pub(super) async fn show(
     State(dashboard): State<Arc<Dashboard>>,
     context: PageContext,
     Query(asked): Query<LoginQuery>,
 ) -> Result<Response, PageError> {
-    if !dashboard
-        .services
-        .users
-        .any()
-        .await
-        .map_err(|_| PageError::Internal)?
-    {
+    if !dashboard.services.users.any().await? {
         return Ok(Redirect::to(&format!("{}/setup", context.home)).into_response());
     }
     let page = Login {
@@ -141,11 +105,7 @@ pub(super) async fn log_in(
             Ok(Some(session)) => {
                 info!(user = name, "logged in");
                 let back = back_to(&dashboard, form.get("to"));
-                let cookie = [(
-                    SET_COOKIE,
-                    keep(session.reveal(), &headers, &dashboard.base),
-                )];
-                return Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response());
+                return Ok(logged_in(&session, &headers, &dashboard.base, &back));
             }
             Ok(None) => {
                 warn!("login to the dashboard failed: wrong name or password");
@@ -172,8 +132,7 @@ pub(super) async fn log_out(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     if let Some(session) = kept(&headers) {
-        let done = dashboard.services.users.log_out(session).await;
-        done.map_err(|_| PageError::Internal)?;
+        dashboard.services.users.log_out(session).await?;
     }
     let cookies = forget(&dashboard.base).map(|cookie| (SET_COOKIE, cookie));
     let login = format!("{}/dashboard/login", dashboard.base);
@@ -186,13 +145,7 @@ pub(super) async fn set_up(
     context: PageContext,
     Query(asked): Query<LoginQuery>,
 ) -> Result<Response, PageError> {
-    if dashboard
-        .services
-        .users
-        .any()
-        .await
-        .map_err(|_| PageError::Internal)?
-    {
+    if dashboard.services.users.any().await? {
         return Ok(Redirect::to(&format!("{}/login", context.home)).into_response());
     }
     let wrong = (!dashboard.setup.is(&asked.token)).then_some(Failed::BadLink);
@@ -242,13 +195,9 @@ pub(super) async fn create_first_user(
     match made {
         Ok(user) => {
             info!(user = user.name, "first user of the dashboard created");
-            let session = dashboard.services.users.begin(user.id).await;
-            let session = session.map_err(|_| PageError::Internal)?;
-            let cookie = [(
-                SET_COOKIE,
-                keep(session.reveal(), &headers, &dashboard.base),
-            )];
-            Ok((AppendHeaders(cookie), Redirect::to(&context.home)).into_response())
+            let session = dashboard.services.users.begin(user.id).await?;
+            let (base, home) = (&dashboard.base, &context.home);
+            Ok(logged_in(&session, &headers, base, home))
         }
         Err(wrong) => {
             let page = FirstUser {
@@ -274,7 +223,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 impl Failed {
-    fn status(self) -> StatusCode {
+    pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Wrong | Self::BadLink => StatusCode::FORBIDDEN,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,

@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use tracing::{info, warn};
 use waviro_core::users::UserError;
 use waviro_store::UserRow;
 
-use super::Dashboard;
+use super::cookies::logged_in;
 use super::errors::PageError;
 use super::form::Form;
-use super::login::Caller;
+use super::login::{Caller, Failed};
 use super::page_context::PageContext;
-use super::session::{Me, keep};
+use super::session::Me;
+use super::state::Dashboard;
 use super::users::role_word;
 
 #[derive(Template)]
@@ -30,21 +30,6 @@ struct Page {
     user: UserRow,
     done: bool,
     failed: Option<Failed>,
-}
-
-/// The reasons for which the password was not changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failed {
-    /// The old password is wrong.
-    Wrong,
-    /// The address made too many attempts.
-    TooMany,
-    /// The gateway is hashing too many passwords.
-    Busy,
-    /// The new password is not allowed.
-    BadPassword,
-    /// The two new passwords differ.
-    Differ,
 }
 
 #[derive(Deserialize)]
@@ -101,24 +86,13 @@ pub(super) async fn change(
         user = user.name,
         "changed their password; their other sessions ended"
     );
-    let session = dashboard.services.users.begin(user.id).await;
-    let session = session.map_err(|_| PageError::Internal)?;
-    let cookie = [(
-        SET_COOKIE,
-        keep(session.reveal(), &headers, &dashboard.base),
-    )];
+    let session = dashboard.services.users.begin(user.id).await?;
     let back = format!("{}/me?done=password", me.context.home);
-    Ok((AppendHeaders(cookie), Redirect::to(&back)).into_response())
+    Ok(logged_in(&session, &headers, &dashboard.base, &back))
 }
 
 fn page(me: &Me, done: bool, failed: Option<Failed>) -> Result<Response, PageError> {
-    let status = match failed {
-        None => StatusCode::OK,
-        Some(Failed::Wrong) => StatusCode::FORBIDDEN,
-        Some(Failed::TooMany) => StatusCode::TOO_MANY_REQUESTS,
-        Some(Failed::Busy) => StatusCode::SERVICE_UNAVAILABLE,
-        Some(Failed::BadPassword | Failed::Differ) => StatusCode::UNPROCESSABLE_ENTITY,
-    };
+    let status = failed.map_or(StatusCode::OK, Failed::status);
     let page = Page {
         user: me.context.user.clone().ok_or(PageError::Internal)?,
         context: me.context.clone(),

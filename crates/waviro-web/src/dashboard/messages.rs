@@ -11,12 +11,12 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::Dashboard;
-use super::ask::Refused;
 use super::errors::PageError;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::send::MASKED;
 use super::session::Me;
+use super::state::Dashboard;
 use crate::docs::samples_of;
 use crate::http::Origin;
 use crate::v1::bots::BotView;

@@ -7,26 +7,19 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::header::{
-    ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue,
+    ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderName, HeaderValue,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use tracing::error;
-use waviro_store::UserRole;
-use waviro_store::UserRow;
+use waviro_store::{UserRole, UserRow};
 
-use super::Dashboard;
-use super::session::cookie;
+use super::cookies::{LANGUAGE, THEME, cookie};
+use super::state::Dashboard;
 use crate::http::header;
 use crate::texts::{self, Language};
 use crate::v1::timestamp::Timestamp;
-
-/// The cookie with the language.
-pub(super) const LANGUAGE: &str = "waviro_lang";
-
-/// The cookie with the theme.
-pub(super) const THEME: &str = "waviro_theme";
 
 /// The query that tells a page that the last form was a repetition without effect.
 const REPEATED: &str = "repeated";
@@ -209,13 +202,4 @@ pub(super) fn back_to(dashboard: &Dashboard, asked: Option<&str>) -> String {
         .filter(|path| !path.contains('\\'))
         .filter(|path| path.bytes().all(|byte| byte.is_ascii_graphic()))
         .map_or(home.clone(), ToOwned::to_owned)
-}
-
-/// Returns the names and values of all cookies of a request.
-pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let lines = headers.get_all(COOKIE).iter();
-    lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
 }

@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
-use super::Dashboard;
+use super::cookies::{LANGUAGE, THEME};
 use super::form::Form;
-use super::page_context::{LANGUAGE, THEME, back_to};
+use super::page_context::back_to;
+use super::state::Dashboard;
 
 /// The lifetime of the cookies: a year.
 const KEPT_S: u32 = 365 * 24 * 3600;

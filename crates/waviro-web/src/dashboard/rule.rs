@@ -4,10 +4,10 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::rules::RuleFields;
 use super::session::Me;
 use crate::v1::body;

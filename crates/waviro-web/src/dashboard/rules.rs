@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::session::Me;
 use crate::v1::body;
 use crate::v1::bots::{self, BotView};

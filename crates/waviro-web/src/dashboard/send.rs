@@ -10,12 +10,12 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Dashboard;
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::session::Me;
+use super::state::Dashboard;
 use crate::api::number::meant;
 use crate::docs::{Sample, samples_of};
 use crate::http::Origin;

@@ -16,13 +16,13 @@ use waviro_core::bots::Settings;
 use waviro_core::config::Retention;
 use waviro_store::clock::Millis;
 
-use super::Dashboard;
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::rules::whole;
 use super::session::Me;
+use super::state::Dashboard;
 use crate::v1::body;
 use crate::v1::bots::{self, BotView};
 use crate::v1::keys::{self, Keys, NewKey};

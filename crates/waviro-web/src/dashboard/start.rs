@@ -20,7 +20,7 @@ pub(super) struct Steps {
     /// WhatsApp acknowledged a message.
     pub(super) sent: bool,
     /// An endpoint accepted a callback.
-    pub(super) told: bool,
+    pub(super) called_back: bool,
 }
 
 impl Steps {
@@ -35,27 +35,27 @@ impl Steps {
             bot: linked.or(bots.first()).map(|bot| bot.id),
             linked: linked.is_some() || sent,
             sent,
-            told: false,
+            called_back: false,
         };
         if sent {
             for bot in bots.iter().take(ASKED) {
-                let told = me.ask(async {
-                    let delivered = [("kind", "callback"), ("state", "delivered")];
-                    let filter = deliveries::filter(&Query::of(&delivered))?;
+                let delivered = me.ask(async {
+                    let filter = [("kind", "callback"), ("state", "delivered")];
+                    let filter = deliveries::filter(&Query::of(&filter))?;
                     let at = me.sees(bot.id)?;
                     deliveries::list(&me.services, &at, filter, Paging::first()).await
                 });
-                let told = told.await;
-                steps.told |= told.is_ok_and(|page| !page.data.is_empty());
+                let delivered = delivered.await;
+                steps.called_back |= delivered.is_ok_and(|page| !page.data.is_empty());
             }
         }
-        (!steps.told).then_some(steps)
+        (!steps.called_back).then_some(steps)
     }
 
     /// Returns the number of finished steps out of five. The first step, a password, is always
     /// done.
     pub(super) fn done(&self) -> usize {
-        let rest = [self.bot.is_some(), self.linked, self.sent, self.told];
+        let rest = [self.bot.is_some(), self.linked, self.sent, self.called_back];
         1 + rest.into_iter().filter(|done| *done).count()
     }
 

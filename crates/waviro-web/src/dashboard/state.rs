@@ -1,56 +1,79 @@
-//! Explanations of a link's state for shop owners, with the remedy.
+//! The state that the pages share.
 
-use super::page_context::PageContext;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, OnceLock};
 
-/// The severity of a state. The page shows the severity in words too, not only as a colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
-    /// No action is needed.
-    Good,
-    /// The state ends by itself, or waits for the user.
-    Waits,
-    /// The user must act.
-    Bad,
+use waviro_core::config::{Config, Retention};
+use waviro_core::permits::Permits;
+
+use super::assets::Assets;
+use super::setup::Setup;
+use crate::http::LoginAttempts;
+use crate::services::Services;
+
+/// The state of the pages: the shared services, and what only the dashboard needs.
+pub struct Dashboard {
+    pub(super) services: Arc<Services>,
+    /// Limits login attempts.
+    pub(super) tries: LoginAttempts,
+    /// The setup link, valid while there is no user.
+    pub(super) setup: Setup,
+    /// The URL of the simulator's phones, in a sandbox.
+    pub(super) phones: OnceLock<String>,
+    /// Permits for live page updates, by user. A second login does not give a user more permits.
+    pub(super) live: Permits<i64>,
+    /// The number of permits reserved for admins.
+    pub(super) live_for_admins: u64,
+    /// The retention times.
+    pub(super) retention: Retention,
+    /// The path before `/dashboard`.
+    pub(super) base: String,
+    pub(super) assets: Assets,
+    /// A random hash key per process. Fingerprints of an earlier process never match, even with the
+    /// same number of commits.
+    process: RandomState,
 }
 
-impl Tone {
-    /// Returns the CSS class.
-    pub(super) fn class(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Waits => "waits",
-            Self::Bad => "bad",
+impl Dashboard {
+    /// Builds the state from the services and the configuration.
+    #[must_use]
+    pub fn new(services: Arc<Services>, config: &Config) -> Self {
+        let limits = &config.limits;
+        Self {
+            tries: LoginAttempts::new(limits, services.clock.clone()),
+            setup: Setup::default(),
+            phones: OnceLock::new(),
+            live: Permits::new(limits.live_pages, limits.live_pages_per_user),
+            live_for_admins: limits.live_pages_for_admins,
+            retention: config.retention.clone(),
+            base: config.server.base_path.clone(),
+            assets: Assets::new(),
+            process: RandomState::new(),
+            services,
         }
     }
-}
 
-/// Returns the severity, the words and the remedy for a state; `word` is the API's word.
-pub(super) fn explained(
-    word: &str,
-    healthy: bool,
-    context: &PageContext,
-) -> (Tone, String, String) {
-    let text = &context.text.link_state;
-    let (tone, words, advice) = match word {
-        "online" if healthy => (Tone::Good, text.online, text.online_advice),
-        "online" => (Tone::Waits, text.stuck, text.stuck_advice),
-        "reconnecting" => (Tone::Waits, text.reconnecting, text.reconnecting_advice),
-        "linking" => (Tone::Waits, text.linking, text.linking_advice),
-        "unlinked" => (Tone::Waits, text.unlinked, text.unlinked_advice),
-        "logged_out" => (Tone::Bad, text.logged_out, text.logged_out_advice),
-        "codes_used_up" => (Tone::Bad, text.codes_used_up, text.codes_used_up_advice),
-        "pairing_failed" => (Tone::Bad, text.pairing_failed, text.pairing_failed_advice),
-        "replaced" => (Tone::Bad, text.replaced, text.replaced_advice),
-        "banned" => (Tone::Bad, text.banned, text.banned_advice),
-        "passkey_asked" => (Tone::Bad, text.passkey_asked, text.passkey_asked_advice),
-        _ => (Tone::Bad, text.client_outdated, text.client_outdated_advice),
-    };
-    (tone, words.to_owned(), advice.to_owned())
-}
+    /// Creates a new secret for the setup link; earlier links stop working.
+    #[must_use]
+    pub fn new_setup_secret(&self) -> String {
+        self.setup.secret()
+    }
 
-/// Returns the same for a bot that cannot reach WhatsApp; `why` is the reason in words.
-pub(super) fn unreachable_explained(why: &str, context: &PageContext) -> (Tone, String, String) {
-    let text = &context.text.link_state;
-    let (words, advice) = (text.unreachable, text.unreachable_advice(why));
-    (Tone::Bad, words.to_owned(), advice)
+    /// Shows the simulator's phones on the pages.
+    pub fn show_phones(&self, url: String) {
+        // Set only once, by the sandbox.
+        let _ = self.phones.set(url);
+    }
+
+    /// Returns a number that changes with each commit and with each change of a link, and that
+    /// differs between processes.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = self.process.build_hasher();
+        self.services.store.commits().hash(&mut hasher);
+        for bot in self.services.bots.list() {
+            bot.id().hash(&mut hasher);
+            format!("{:?}", bot.status()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
 }

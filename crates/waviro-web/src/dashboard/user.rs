@@ -8,13 +8,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use waviro_store::invisible::skeleton;
 
-use super::Dashboard;
-use super::ask::Refused;
 use super::errors::PageError;
 use super::form::Form;
 use super::login::Caller;
 use super::page_context::PageContext;
+use super::refused::Refused;
 use super::session::Me;
+use super::state::Dashboard;
 use super::users::{RoleFields, all, role_word};
 use crate::v1::body;
 use crate::v1::bots::BotView;

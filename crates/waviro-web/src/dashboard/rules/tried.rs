@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::dashboard::form::Form;
+use crate::dashboard::link_state::Tone;
 use crate::dashboard::page_context::PageContext;
-use crate::dashboard::state::Tone;
 use crate::v1::rules::test::{CameOf, ReplyItem, Verdict};
 
 /// Returns the body of a test for the API.

@@ -3,17 +3,16 @@
 
 mod body;
 mod budget;
+mod header;
 mod login_attempts;
 mod origin;
 mod proxies;
 mod wrong_keys;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{HeaderName, HeaderValue};
-use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -21,15 +20,11 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, error, info, info_span};
 
 pub use body::{BodyFault, Bounds, read};
+pub use header::header;
 pub use login_attempts::LoginAttempts;
 pub use origin::Origin;
-pub use proxies::{Proxies, behind_proxies};
+pub use proxies::{Peer, Proxies, behind_proxies, peer};
 pub use wrong_keys::WrongKeys;
-
-/// The caller's address. The listener stores the connection's remote address in each request, and
-/// [`behind_proxies`] replaces the address of a trusted proxy by the address of its client.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
 
 /// The response header with the request's id, under which the log has the request.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -96,18 +91,4 @@ pub async fn wrap_request<R: Refusal>(
     metrics::histogram!("waviro_api_request_seconds", "endpoint" => endpoint)
         .record(took.as_secs_f64());
     response
-}
-
-/// Returns a header as text, or `None` if the value is not text.
-#[must_use]
-pub fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// Returns the caller's address. Requests of tests without a connection share an address.
-#[must_use]
-pub fn peer(extensions: &Extensions) -> IpAddr {
-    extensions
-        .get::<Peer>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }

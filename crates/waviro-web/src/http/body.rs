@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use futures::StreamExt;
 use waviro_core::config::Limits;
 
-use super::header;
+use super::header::header;
 
 /// The maximum number of bytes to read and discard of a body above its cap: a base64 file of 16 MiB
 /// inside JSON, plus the rest of the JSON.

@@ -1,20 +1,23 @@
 //! Finds the caller's address behind proxies. `X-Forwarded-For` counts as far as trusted proxies
 //! wrote the header.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
 use tracing::warn;
 
-use super::Peer;
-
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The caller's address. The listener stores the connection's remote address in each request, and
+/// [`behind_proxies`] replaces the address of a trusted proxy by the address of its client.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
 
 /// The proxies of `server.trusted_proxies`. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,7 +27,7 @@ pub struct Proxies(Arc<Inner>);
 struct Inner {
     trusted: Vec<IpNet>,
     /// True once the warning about an ignored header has been logged.
-    told: AtomicBool,
+    warned: AtomicBool,
 }
 
 impl Proxies {
@@ -33,7 +36,7 @@ impl Proxies {
     pub fn new(trusted: Vec<IpNet>) -> Self {
         Self(Arc::new(Inner {
             trusted,
-            told: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
         }))
     }
 
@@ -46,7 +49,7 @@ impl Proxies {
         let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         for hop in hops {
             if !self.trusts(client) {
-                self.tell_once(client, peer);
+                self.warn_once(client, peer);
                 break;
             }
             // If a proxy does not name its client, the proxy is the last known address.
@@ -65,8 +68,8 @@ impl Proxies {
 
     /// Warns once about an ignored header. Without the warning, nothing explains why all callers
     /// count as one.
-    fn tell_once(&self, client: IpAddr, peer: IpAddr) {
-        if client == peer.to_canonical() && !self.0.told.swap(true, Ordering::Relaxed) {
+    fn warn_once(&self, client: IpAddr, peer: IpAddr) {
+        if client == peer.to_canonical() && !self.0.warned.swap(true, Ordering::Relaxed) {
             warn!(
                 address = %peer,
                 "X-Forwarded-For ignored: this address is not in server.trusted_proxies, so all its callers count as one caller"
@@ -87,6 +90,14 @@ pub async fn behind_proxies(
         request.extensions_mut().insert(Peer(client));
     }
     next.run(request).await
+}
+
+/// Returns the caller's address. Requests of tests without a connection share an address.
+#[must_use]
+pub fn peer(extensions: &Extensions) -> IpAddr {
+    extensions
+        .get::<Peer>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }
 
 /// Parses an address in the forms that proxies write: bare, in brackets, or with a port.

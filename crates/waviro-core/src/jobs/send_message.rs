@@ -12,6 +12,7 @@ mod ack_timeout;
 mod backlog;
 mod failures;
 mod pace;
+mod tasks;
 mod turns;
 mod window;
 mod write;
@@ -19,9 +20,6 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -32,8 +30,9 @@ use waviro_store::{CommitFeeds, Committed, MessageFailure, Queued, Store, StoreE
 use crate::bots::{Bot, LinkHistory, Pacing, Settings};
 use crate::outbox::Outbox;
 use ack_timeout::{AckTimeout, Reaction};
-use backlog::{Backlog, Read};
+use backlog::Backlog;
 use failures::Failures;
+use tasks::{Outcome, Tasks};
 use turns::{Turn, Turns};
 use window::{Window, Written};
 use write::Write;
@@ -61,15 +60,11 @@ const EXPIRES: Duration = Duration::from_hours(24);
 /// The send lane of a bot.
 pub(super) struct Lane {
     bot: Arc<Bot>,
-    store: Store,
-    outbox: Outbox,
-    failures: Failures,
     /// All times of the lane are steady times of this clock.
     clock: Clock,
     stop: CancellationToken,
     window: Window,
-    work: FuturesUnordered<BoxFuture<'static, Outcome>>,
-    writing: usize,
+    tasks: Tasks,
     /// The link is up, both by status and by [`LinkHistory`].
     up: bool,
     backlog: Backlog,
@@ -88,28 +83,6 @@ pub(super) struct Lane {
     acks: AckTimeout,
 }
 
-/// The result of a task of the lane.
-enum Outcome {
-    Wrote {
-        seq: i64,
-        id: MessageId,
-        chat: Chat,
-        written: Written,
-        result: Result<(), LinkError>,
-    },
-    /// The times of the bot's last messages, needed to continue the pace after a restart.
-    Remembered(Result<Vec<Millis>, StoreError>),
-    Read {
-        limit: usize,
-        result: Result<Vec<Queued>, StoreError>,
-    },
-    Ended {
-        up_to: i64,
-        result: Result<(), StoreError>,
-    },
-    Done,
-}
-
 impl Lane {
     pub(super) fn new(
         bot: Arc<Bot>,
@@ -119,9 +92,10 @@ impl Lane {
         clock: Clock,
         stop: CancellationToken,
     ) -> Self {
+        let backlog = Backlog::new(store.last_seq());
         let failures = Failures {
             bot: Arc::clone(&bot),
-            store: store.clone(),
+            store,
             feeds,
             clock: clock.clone(),
             stop: stop.clone(),
@@ -129,16 +103,12 @@ impl Lane {
         Self {
             settings: bot.settings_changes(),
             turns: Turns::Free,
-            backlog: Backlog::new(store.last_seq()),
+            backlog,
             bot,
-            store,
-            outbox,
-            failures,
             clock,
             stop,
             window: Window::default(),
-            work: FuturesUnordered::new(),
-            writing: 0,
+            tasks: Tasks::new(failures, outbox),
             up: false,
             connection: 0,
             epoch: 0,
@@ -167,7 +137,7 @@ impl Lane {
             let online = *status.borrow_and_update() == Status::Online;
             self.follow(&history);
             let pacing = self.settings.borrow_and_update().pacing;
-            if history.retired && self.epoch == history.epoch && self.work.is_empty() {
+            if history.retired && self.epoch == history.epoch && self.tasks.is_empty() {
                 return;
             }
             self.up = history.up && online;
@@ -183,7 +153,7 @@ impl Lane {
                         self.committed(row);
                     }
                 }
-                Some(outcome) = self.work.next() => self.outcome(outcome),
+                Some(outcome) = self.tasks.next() => self.outcome(outcome),
                 changed = status.changed() => {
                     if changed.is_err() {
                         break;
@@ -195,13 +165,7 @@ impl Lane {
                 () = self.clock.sleep_until(wake) => {}
             }
         }
-        while self.writing > 0
-            && let Some(outcome) = self.work.next().await
-        {
-            if matches!(outcome, Outcome::Wrote { .. }) {
-                self.writing -= 1;
-            }
-        }
+        while self.tasks.writing() > 0 && self.tasks.next().await.is_some() {}
     }
 
     /// Follows the state of the link: a new connection, or the end of the device.
@@ -216,7 +180,8 @@ impl Lane {
             self.backlog.grow();
             let failure = history.end_failure.clone();
             let failure = failure.unwrap_or_else(MessageFailure::link_ended);
-            self.end_queue(history.end_seq, failure);
+            self.ending = true;
+            self.tasks.end_queue(history.end_seq, failure);
         }
         if history.connection > self.connection {
             self.connection = history.connection;
@@ -250,11 +215,7 @@ impl Lane {
     fn apply_pacing(&mut self, pacing: Pacing, now: Millis) {
         if self.turns.apply(pacing) && now >= self.store_rest_until {
             self.turns.reading();
-            let (store, bot_id) = (self.store.clone(), self.bot.id());
-            let most = i64::try_from(pace::REMEMBERED).unwrap_or(i64::MAX);
-            self.work.push(Box::pin(async move {
-                Outcome::Remembered(store.last_sent(bot_id, most).await)
-            }));
+            self.tasks.remember(pace::REMEMBERED);
         }
     }
 
@@ -273,11 +234,7 @@ impl Lane {
             Reaction::Reconnect => {
                 warn!(bot = self.bot.name(), "no server acks; reconnecting");
                 metrics::counter!("waviro_link_kicks_total").increment(1);
-                let link = Arc::clone(link);
-                self.work.push(Box::pin(async move {
-                    link.reconnect().await;
-                    Outcome::Done
-                }));
+                self.tasks.reconnect(Arc::clone(link));
             }
         }
     }
@@ -301,15 +258,9 @@ impl Lane {
         if !is_low || self.ending || now < self.store_rest_until {
             return;
         }
-        let Some(Read { after, limit }) = self.backlog.next_read(WINDOW - self.window.len()) else {
-            return;
-        };
-        let (store, bot_id) = (self.store.clone(), self.bot.id());
-        self.work.push(Box::pin(async move {
-            let most = i64::try_from(limit).unwrap_or(i64::MAX);
-            let result = store.pending(bot_id, after, most).await;
-            Outcome::Read { limit, result }
-        }));
+        if let Some(read) = self.backlog.next_read(WINDOW - self.window.len()) {
+            self.tasks.read(read);
+        }
     }
 
     /// Writes the messages whose turn has come. If the next message waits only for its turn,
@@ -318,7 +269,7 @@ impl Lane {
         if !self.up || now < self.hold_until {
             return None;
         }
-        while self.writing < SIDE_BY_SIDE {
+        while self.tasks.writing() < SIDE_BY_SIDE {
             let (message, first) = self.window.peek()?;
             let (typing, at) = match self.turns.next(pacing, message, first, now) {
                 Turn::Now { typing, at } => (typing, at),
@@ -329,7 +280,6 @@ impl Lane {
                 Turn::Unknown => return None,
             };
             let (seq, message, again) = self.window.next()?;
-            let (id, chat) = (message.id.clone(), message.to.clone());
             let history = self.bot.history();
             let epoch = history.borrow().epoch;
             let write = Write {
@@ -338,24 +288,13 @@ impl Lane {
                 stop: self.stop.clone(),
                 history,
                 epoch,
-                message: self.outbox.located(message),
+                message,
                 again,
                 typing,
                 at,
             };
             let connection = self.connection;
-            let written = Written { connection, at };
-            self.writing += 1;
-            self.work.push(Box::pin(async move {
-                let result = write.run().await;
-                Outcome::Wrote {
-                    seq,
-                    id,
-                    chat,
-                    written,
-                    result,
-                }
-            }));
+            self.tasks.write(seq, Written { connection, at }, write);
         }
         None
     }
@@ -365,21 +304,7 @@ impl Lane {
         for id in &ids {
             self.window.settle(id);
         }
-        let failures = self.failures.clone();
-        self.work.push(Box::pin(async move {
-            failures.fail(ids, failure).await;
-            Outcome::Done
-        }));
-    }
-
-    /// Ends all messages accepted before the device ended.
-    fn end_queue(&mut self, up_to: i64, failure: MessageFailure) {
-        self.ending = true;
-        let failures = self.failures.clone();
-        self.work.push(Box::pin(async move {
-            let result = failures.end_queue(up_to, failure).await;
-            Outcome::Ended { up_to, result }
-        }));
+        self.tasks.fail(ids, failure);
     }
 
     fn committed(&mut self, commit: Committed) {
@@ -408,11 +333,7 @@ impl Lane {
                 if let Some(Outgoing { content, .. }) = self.window.settle(&id)
                     && content.file().is_some()
                 {
-                    let outbox = self.outbox.clone();
-                    self.work.push(Box::pin(async move {
-                        outbox.remove_file(&content).await;
-                        Outcome::Done
-                    }));
+                    self.tasks.remove_file(content);
                 }
             }
         }
@@ -427,10 +348,7 @@ impl Lane {
                 chat,
                 written,
                 result,
-            } => {
-                self.writing -= 1;
-                self.wrote(seq, id, &chat, written, result);
-            }
+            } => self.wrote(seq, id, &chat, written, result),
             Outcome::Read { limit, result } => self.read(limit, result),
             Outcome::Remembered(result) => self.remember(result),
             Outcome::Ended { up_to, result } => {
@@ -532,11 +450,7 @@ impl Lane {
             "message refused"
         );
         if let Chat::Person(number) = chat {
-            let (outbox, number) = (self.outbox.clone(), number.clone());
-            self.work.push(Box::pin(async move {
-                outbox.number_gone(&number).await;
-                Outcome::Done
-            }));
+            self.tasks.forget_number(number.clone());
         }
         self.fail(vec![id], failure);
     }

@@ -4,6 +4,7 @@
 //! The simulator works in version 3, the version of `wacore-binary`. The connection transcodes the
 //! stanzas of a client of version 2, in both directions. The wire log keeps version 3.
 
+mod tokens;
 mod transcode;
 
 use bytes::BytesMut;

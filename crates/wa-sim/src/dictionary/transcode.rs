@@ -7,15 +7,15 @@
 //! The domain byte of an `AD_JID` is no token and is copied. Baileys 6.7.18 decodes the domains
 //! 0 and 128 as `s.whatsapp.net`, and all others as `lid`.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use wacore_binary::token::{
-    self, AD_JID, BINARY_8, BINARY_20, BINARY_32, DICTIONARY_0, DICTIONARY_3, HEX_8, JID_PAIR,
-    LIST_8, LIST_16, LIST_EMPTY, NIBBLE_8,
+    AD_JID, BINARY_8, BINARY_20, BINARY_32, DICTIONARY_0, DICTIONARY_3, HEX_8, JID_PAIR, LIST_8,
+    LIST_16, LIST_EMPTY, NIBBLE_8,
 };
 
 use super::DictionaryError;
+use super::tokens::{Table, version_three, version_two};
 
 /// `wacore-binary` accepts the same depth of nodes. Real stanzas have fewer than 20 levels.
 const MAX_DEPTH: usize = 128;
@@ -45,57 +45,6 @@ fn transcode(node: &[u8], table: &Table, out: &mut Vec<u8>) -> Result<(), Dictio
     match transcoder.rest.len() {
         0 => Ok(()),
         left => Err(DictionaryError::Leftover(left)),
-    }
-}
-
-/// A dictionary: the string of each position, `None` for positions without a token.
-type Tokens = Vec<Option<&'static str>>;
-
-fn version_two() -> Tokens {
-    let lines = include_str!("version2.txt").lines();
-    let tokens = lines.filter(|line| !line.starts_with('#')).map(Some);
-    std::iter::once(None).chain(tokens).collect()
-}
-
-fn version_three() -> Tokens {
-    let singles = (1..DICTIONARY_0).map(token::get_single_token);
-    let doubles = (DICTIONARY_0..=DICTIONARY_3).flat_map(|page| {
-        (0..=u8::MAX).map(move |index| token::get_double_token(page - DICTIONARY_0, index))
-    });
-    std::iter::once(None)
-        .chain(singles)
-        .chain(doubles)
-        .collect()
-}
-
-/// The replacement of each token: the token of the other dictionary, or else a raw string.
-struct Table(Vec<Option<Box<[u8]>>>);
-
-impl Table {
-    fn new(from: &Tokens, to: &Tokens) -> Self {
-        let positions: HashMap<_, _> = to
-            .iter()
-            .enumerate()
-            .filter_map(|(position, text)| Some(((*text)?, position)))
-            .collect();
-        let replace = |text: &str| -> Option<Box<[u8]>> {
-            let Some(position) = positions.get(text) else {
-                let length = u8::try_from(text.len()).ok()?;
-                return Some([&[BINARY_8, length], text.as_bytes()].concat().into());
-            };
-            match position.checked_sub(usize::from(DICTIONARY_0)) {
-                None => Some([u8::try_from(*position).ok()?].into()),
-                Some(double) => {
-                    let page = DICTIONARY_0 + u8::try_from(double / 256).ok()?;
-                    Some([page, u8::try_from(double % 256).ok()?].into())
-                }
-            }
-        };
-        Self(from.iter().map(|text| replace((*text)?)).collect())
-    }
-
-    fn get(&self, position: usize) -> Option<&[u8]> {
-        self.0.get(position)?.as_deref()
     }
 }
 
@@ -256,7 +205,8 @@ mod tests {
     use wacore_binary::builder::NodeBuilder;
     use wacore_binary::{Jid, Node, OwnedNodeRef, marshal};
 
-    use super::{DictionaryError, Tokens, to_three, to_two, version_three, version_two};
+    use super::super::tokens::Tokens;
+    use super::{DictionaryError, to_three, to_two, version_three, version_two};
 
     type Transcode = fn(&[u8], &mut Vec<u8>) -> Result<(), DictionaryError>;
 

@@ -181,19 +181,19 @@ describe("a sandbox", () => {
 
 /** Starts an endpoint that records its calls; `answer` gets the number of calls so far. */
 async function endpoint(t, answer) {
-  const told = [];
+  const calls = [];
   const server = createServer((request, response) => {
     let body = "";
     request.on("data", (part) => { body += part; });
     request.on("end", () => {
-      told.push(body);
-      const { status = 200, said = {} } = answer(told.length);
+      calls.push(body);
+      const { status = 200, said = {} } = answer(calls.length);
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(said));
     });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
-  return { url: `http://127.0.0.1:${server.address().port}/hook.php`, told };
+  return { url: `http://127.0.0.1:${server.address().port}/hook.php`, calls };
 }
 
 describe("a shop", () => {
@@ -201,7 +201,7 @@ describe("a shop", () => {
     const world = await sandbox();
     t.after(world.stop);
     const said = { success: true, message: { reply: [{ type: "message", content: "Kopi 18 ribu" }] } };
-    const { url, told } = await endpoint(t, () => ({ said }));
+    const { url, calls } = await endpoint(t, () => ({ said }));
     const opened = await logIn(world);
     const { page, wrong } = opened;
     await page.click("a[href$='/bots/1']");
@@ -214,12 +214,12 @@ describe("a shop", () => {
     await page.click("button[value=try]");
     await page.waitForSelector(".result");
     assert.match(await page.textContent(".result"), /"keyword":"harga#","data":\["kopi"\]/u);
-    assert.deepEqual(told, []);
+    assert.deepEqual(calls, []);
     await page.fill("#text", "harga#kopi");
     await page.click("button[value=really]");
     await page.waitForSelector(".replies");
     assert.match(await page.textContent(".replies"), /Kopi 18 ribu/u);
-    assert.equal(told.length, 1);
+    assert.equal(calls.length, 1);
 
     // A person who received a message has a chat for the answer.
     const greeting = { nohp: CUSTOMER, pesan: "Ketik harga#kopi" };
@@ -229,7 +229,7 @@ describe("a shop", () => {
     await phone.locator("textarea").fill("harga#kopi");
     await phone.keyboard.press("Enter");
     await phone.getByText("Kopi 18 ribu").first().waitFor();
-    assert.equal(told.length, 2);
+    assert.equal(calls.length, 2);
     assert.deepEqual(wrong, []);
     await opened.context.close();
   });
@@ -237,7 +237,7 @@ describe("a shop", () => {
   test("sees why a callback failed, and posts it again", async (t) => {
     const world = await sandbox();
     t.after(world.stop);
-    const { url, told } = await endpoint(t, (calls) => ({ status: calls === 1 ? 410 : 200 }));
+    const { url, calls } = await endpoint(t, (count) => ({ status: count === 1 ? 410 : 200 }));
     const opened = await logIn(world);
     const { page, wrong } = opened;
     await page.goto(`${world.dashboard.replace(/\/setup.*/u, "")}/bots/1/send`);
@@ -272,7 +272,7 @@ describe("a shop", () => {
     await page.click(".log a");
     await page.click("#post-again");
     await page.locator(".state.good", { hasText: "Diterima" }).first().waitFor();
-    assert.ok(told.length >= 2, `${told.length} calls`);
+    assert.ok(calls.length >= 2, `${calls.length} calls`);
     assert.deepEqual(wrong, []);
     await opened.context.close();
   });

@@ -45,9 +45,9 @@ async function startProxy(to) {
   const server = createServer(await certificate(), (from, answer) => {
     asked.push(from.url);
     const headers = { ...from.headers, "x-forwarded-host": from.headers.host, "x-forwarded-proto": "https", host: to.host };
-    const on = request({ host: to.hostname, port: to.port, method: from.method, path: from.url, headers }, (told) => {
-      answer.writeHead(told.statusCode, told.headers);
-      told.pipe(answer);
+    const on = request({ host: to.hostname, port: to.port, method: from.method, path: from.url, headers }, (response) => {
+      answer.writeHead(response.statusCode, response.headers);
+      response.pipe(answer);
     });
     on.on("error", () => answer.destroy());
     answer.on("close", () => on.destroy());

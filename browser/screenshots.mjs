@@ -30,7 +30,7 @@ async function endpoint() {
 const browser = await startBrowser();
 const { found, stop } = await startProgram(process.env.WAVIRO, ["sandbox", "--json", "--listen", "127.0.0.1:0", "--sim", "127.0.0.1:0"], /^(\{.*\})$/mu);
 const world = JSON.parse(found);
-const told = await endpoint();
+const hook = await endpoint();
 const home = world.dashboard.replace(/\/setup.*/u, "");
 
 async function call(url, headers, body) {
@@ -66,9 +66,9 @@ await page.click("button.strong");
 await page.waitForURL(/\/dashboard$/u);
 
 const [ani, budi] = world.phones.map((known) => known.number);
-await admin("/v1/bots/toko/rules", { keyword: "harga#", url: told.url });
-await admin("/v1/bots/toko/rules", { keyword: "", url: told.url });
-const first = await api("/api/sendwa", { nohp: ani, pesan: "Pesanan Anda sudah dikirim.", notifyurl: told.url });
+await admin("/v1/bots/toko/rules", { keyword: "harga#", url: hook.url });
+await admin("/v1/bots/toko/rules", { keyword: "", url: hook.url });
+const first = await api("/api/sendwa", { nohp: ani, pesan: "Pesanan Anda sudah dikirim.", notifyurl: hook.url });
 await api("/api/sendlocation", { nohp: budi, latitude: -6.1754, longitude: 106.8272, pesan: "Monas" });
 await api("/api/sendcontact", { nohp: ani, contact: { name: "Kasir", numbers: ["6281200000001"] } });
 await phone(ani, { to: "6281200000001", text: "harga#kopi" });
@@ -100,5 +100,5 @@ await visit("11-users", `${home}/users`);
 await visit("12-bot", `${home}/bots/1`);
 
 await browser.close();
-told.stop();
+hook.stop();
 await stop();

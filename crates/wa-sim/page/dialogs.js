@@ -30,7 +30,7 @@ export function tellError(error) {
 /**
  * Runs an action and shows a failure.
  * @param {() => Promise<unknown>} what
- * @param {string} [done] what is told when it worked
+ * @param {string} [done] the text after a success
  */
 export async function attempt(what, done) {
   try {

@@ -19,8 +19,8 @@ struct End {
 }
 
 static END: LazyLock<Option<End>> = LazyLock::new(|| {
-    let told = told("TORTURE_END_AT")?;
-    let (name, times) = told.split_once('*').unwrap_or((&told, "1"));
+    let setting = setting("TORTURE_END_AT")?;
+    let (name, times) = setting.split_once('*').unwrap_or((&setting, "1"));
     assert!(moments().any(|moment| moment == name), "no moment: {name}");
     Some(End {
         name: name.to_owned(),
@@ -29,16 +29,16 @@ static END: LazyLock<Option<End>> = LazyLock::new(|| {
 });
 
 static BUG: LazyLock<Option<Bug>> = LazyLock::new(|| {
-    let told = told("TORTURE_BUG")?;
-    let known = BUGS.iter().find(|(word, _)| *word == told);
-    Some(known.unwrap_or_else(|| panic!("no bug: {told}")).1)
+    let setting = setting("TORTURE_BUG")?;
+    let known = BUGS.iter().find(|(word, _)| *word == setting);
+    Some(known.unwrap_or_else(|| panic!("no bug: {setting}")).1)
 });
 
 #[expect(
     clippy::disallowed_methods,
     reason = "not for users, and so not in their configuration"
 )]
-fn told(name: &str) -> Option<String> {
+fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

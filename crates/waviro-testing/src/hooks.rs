@@ -128,8 +128,8 @@ pub async fn files() -> (SocketAddr, Arc<Notify>) {
     const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n and more";
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let told = Arc::new(Notify::new());
-    let wait = Arc::clone(&told);
+    let released = Arc::new(Notify::new());
+    let wait = Arc::clone(&released);
     let picture = |Path(name): Path<String>| async move {
         if name != "now.png" {
             wait.notified().await;
@@ -138,7 +138,7 @@ pub async fn files() -> (SocketAddr, Arc<Notify>) {
     };
     let app = Router::new().route("/{name}", axum::routing::get(picture));
     TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
-    (address, told)
+    (address, released)
 }
 
 /// Adds a rule for messages from persons only and returns the id.

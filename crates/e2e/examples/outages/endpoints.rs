@@ -31,10 +31,10 @@ pub enum Manner {
 #[derive(Clone)]
 pub struct Endpoint {
     pub url: String,
-    book: Arc<Book>,
+    state: Arc<EndpointState>,
 }
 
-struct Book {
+struct EndpointState {
     manner: Manner,
     repaired: AtomicBool,
     /// The first call of each message and ack that was answered with a 2xx.
@@ -51,7 +51,7 @@ impl Endpoint {
             .await
             .expect("a port");
         let url = format!("http://{}/n", listener.local_addr().expect("an address"));
-        let book = Arc::new(Book {
+        let state = Arc::new(EndpointState {
             manner,
             repaired: AtomicBool::new(false),
             arrived: Mutex::default(),
@@ -62,57 +62,57 @@ impl Endpoint {
         });
         let app = Router::new()
             .route("/n", post(take))
-            .with_state(Arc::clone(&book));
+            .with_state(Arc::clone(&state));
         #[expect(clippy::disallowed_methods, reason = "it ends with the run")]
         tokio::spawn(async move { axum::serve(listener, app).await.expect("serves") });
-        Self { url, book }
+        Self { url, state }
     }
 
     /// Makes a failing endpoint work.
     pub fn repair(&self) {
-        self.book.repaired.store(true, Ordering::SeqCst);
+        self.state.repaired.store(true, Ordering::SeqCst);
     }
 
     /// Returns the arrival time of a message's ack.
     pub fn arrival(&self, message: &str, ack: i64) -> Option<Instant> {
-        let arrived = self.book.arrived.lock().expect("the book");
+        let arrived = self.state.arrived.lock().expect("no panic");
         arrived.get(&(message.to_owned(), ack)).copied()
     }
 
     /// Returns the number of different acks.
     pub fn arrivals(&self) -> usize {
-        self.book.arrived.lock().expect("the book").len()
+        self.state.arrived.lock().expect("no panic").len()
     }
 
     /// Returns the number of calls repeated after a 2xx.
     pub fn repeats(&self) -> usize {
-        self.book.repeats.load(Ordering::SeqCst)
+        self.state.repeats.load(Ordering::SeqCst)
     }
 
     pub fn calls(&self) -> usize {
-        self.book.calls.load(Ordering::SeqCst)
+        self.state.calls.load(Ordering::SeqCst)
     }
 
     /// Returns the highest number of concurrent requests.
     pub fn most_under_way(&self) -> usize {
-        self.book.most_under_way.load(Ordering::SeqCst)
+        self.state.most_under_way.load(Ordering::SeqCst)
     }
 }
 
-async fn take(State(book): State<Arc<Book>>, body: String) -> StatusCode {
+async fn take(State(state): State<Arc<EndpointState>>, body: String) -> StatusCode {
     let arrived = Instant::now();
-    book.calls.fetch_add(1, Ordering::SeqCst);
-    let _under_way = UnderWay::of(&book);
-    let status = answer(&book).await;
+    state.calls.fetch_add(1, Ordering::SeqCst);
+    let _under_way = UnderWay::of(&state);
+    let status = answer(&state).await;
     if status.is_success() {
-        let told: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        let callback: serde_json::Value = serde_json::from_str(&body).expect("JSON");
         let key = (
-            told["msgid"].as_str().expect("an id").to_owned(),
-            told["ack"].as_i64().expect("an ack"),
+            callback["msgid"].as_str().expect("an id").to_owned(),
+            callback["ack"].as_i64().expect("an ack"),
         );
-        match book.arrived.lock().expect("the book").entry(key) {
+        match state.arrived.lock().expect("no panic").entry(key) {
             Entry::Occupied(_) => {
-                book.repeats.fetch_add(1, Ordering::SeqCst);
+                state.repeats.fetch_add(1, Ordering::SeqCst);
             }
             Entry::Vacant(place) => {
                 place.insert(arrived);
@@ -123,13 +123,13 @@ async fn take(State(book): State<Arc<Book>>, body: String) -> StatusCode {
 }
 
 /// Counts a request as open until its end, also if the gateway disconnects.
-struct UnderWay<'b>(&'b Book);
+struct UnderWay<'b>(&'b EndpointState);
 
 impl<'b> UnderWay<'b> {
-    fn of(book: &'b Book) -> Self {
-        let under_way = book.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-        book.most_under_way.fetch_max(under_way, Ordering::SeqCst);
-        Self(book)
+    fn of(state: &'b EndpointState) -> Self {
+        let under_way = state.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        state.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+        Self(state)
     }
 }
 
@@ -139,15 +139,15 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-async fn answer(book: &Book) -> StatusCode {
-    match book.manner {
+async fn answer(state: &EndpointState) -> StatusCode {
+    match state.manner {
         Manner::Works => StatusCode::OK,
         Manner::Slow => {
             pause(Duration::from_secs(10)).await;
             StatusCode::OK
         }
         Manner::Hole => std::future::pending().await,
-        Manner::Down if book.repaired.load(Ordering::SeqCst) => StatusCode::OK,
+        Manner::Down if state.repaired.load(Ordering::SeqCst) => StatusCode::OK,
         Manner::Down => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -81,8 +81,8 @@ async fn main() -> ExitCode {
     well &= show("a link that was cut is back", &mut logins, None);
     well &= show("what was unacked is out again", &mut resends, Some(2));
     println!("written again though known as taken {again:>8} (mark 0)");
-    let (told, late) = shop.logout().await;
-    well &= show("500 waiting told of the logout", &mut [told], Some(10));
+    let (reported, late) = shop.logout().await;
+    well &= show("500 waiting reported as failed", &mut [reported], Some(10));
     println!("of them written after linking anew  {late:>8} (mark 0)");
     let (mut accepts, mut questions) = (Vec::new(), Vec::new());
     for n in 0..times.min(disk::MOST) {
@@ -168,14 +168,14 @@ impl Shop {
         let back = Instant::now();
         self.proxy.set(Mode::Pass);
         eventually(
-            "every message to be told as failed",
+            "every message to be reported as failed",
             async || match receiver.count(-1) {
                 QUEUE => Ok(()),
-                told => Err(told),
+                reported => Err(reported),
             },
         )
         .await;
-        let told = back.elapsed();
+        let reported = back.elapsed();
         self.bot.link(&self.owner).await;
         let after = self.bot.accepted(CUSTOMER, "terhubung lagi", None).await;
         eventually("a message of the new link", async || {
@@ -186,9 +186,9 @@ impl Shop {
             }
         })
         .await;
-        assert_eq!(receiver.count(-1), QUEUE, "each is told once");
+        assert_eq!(receiver.count(-1), QUEUE, "each is reported once");
         let written = ids.iter().filter(|id| wire.times_written(id) > 0);
-        (told, written.count())
+        (reported, written.count())
     }
 }
 

@@ -26,13 +26,13 @@ impl Wire {
     /// Starts to record.
     pub(crate) fn follow(sim: &Sim) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
-        let (mut events, book) = (sim.events(), Arc::clone(&seen));
+        let (mut events, recorded) = (sim.events(), Arc::clone(&seen));
         let mut follows = JoinSet::new();
         follows.spawn(async move {
             loop {
                 let now = |event| (Instant::now(), event);
                 match events.recv().await.map(now) {
-                    Ok((at, event)) => lock(&book).take(event, at),
+                    Ok((at, event)) => lock(&recorded).take(event, at),
                     Err(RecvError::Lagged(missed)) => panic!("{missed} events were missed"),
                     Err(RecvError::Closed) => return,
                 }

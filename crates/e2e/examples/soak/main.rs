@@ -163,13 +163,13 @@ async fn settle(shops: &[Arc<Shop>], receiver: &Receiver, ids: &[String], asked:
                 }
             }
         }
-        let told = receiver.count(3);
+        let read = receiver.count(3);
         let once = shown.iter().collect::<HashSet<_>>().len();
         let all = [
             ("accepted", ids.len()),
             ("on phones", shown.len()),
             ("of them different", once),
-            ("told as read", told),
+            ("reported as read", read),
         ];
         let whole = all.iter().all(|(_, count)| *count == ids.len()) && answers == asked;
         if whole || Instant::now() > end {

@@ -148,7 +148,7 @@ async fn receipts_count_if_a_kill_lost_the_pair_of_number_and_lid() {
     shop.customer.set_online(true);
     shown(&shop.customer, &id).await;
     shop.gateway.run().await;
-    eventually("the rest to be told", async || match receiver.acks(&id) {
+    eventually("the rest of the acks", async || match receiver.acks(&id) {
         acks if acks.last() == Some(&3) => Ok(()),
         acks => Err(acks),
     })

@@ -158,7 +158,7 @@ async fn a_call_rings_once_and_is_off_the_queue_then() {
         panic!("no offer: {call:?}")
     };
     assert_eq!(call_creator.user, budi.lid());
-    assert_eq!(caller_pn.expect("told").user, BUDI);
+    assert_eq!(caller_pn.expect("a phone number").user, BUDI);
     assert!(is_video && group_jid.is_none() && !call.offline);
     let group = sim.create_group("Team", SHOP, &[BUDI]).await;
     let id = budi.call_group(group.id(), false).await.expect("rings");

@@ -288,11 +288,11 @@ async fn a_client_renames_a_group() {
     let renamed = client.client.groups().set_subject(jid, name).await;
     renamed.expect("accepted");
     assert_eq!(group.name(), "Crew");
-    let told = change(&other, "the new name", |action| match action {
+    let name = change(&other, "the new name", |action| match action {
         GroupNotificationAction::Subject { subject, .. } => Some(subject.clone()),
         _ => None,
     });
-    assert_eq!(told.await, "Crew");
+    assert_eq!(name.await, "Crew");
 }
 
 #[tokio::test]

@@ -39,9 +39,9 @@ async fn until(response: Response, mut wanted: impl FnMut(&Value) -> bool) -> Va
             while let Some(end) = unread.find("\n\n") {
                 let event: String = unread.drain(..end + 2).collect();
                 let data = event.trim_end().strip_prefix("data: ").unwrap_or("null");
-                let told = serde_json::from_str(data).unwrap_or_default();
-                if wanted(&told) {
-                    return told;
+                let event = serde_json::from_str(data).unwrap_or_default();
+                if wanted(&event) {
+                    return event;
                 }
             }
         }
@@ -417,9 +417,9 @@ async fn what_changes_is_told_as_it_changes() {
     sim.rename_group(group.id(), "Others")
         .await
         .expect("renamed");
-    let mut told = Vec::new();
+    let mut seen = Vec::new();
     while let Ok(event) = events.try_recv() {
-        told.push(event);
+        seen.push(event);
     }
     let (phone, group) = (SHOP.to_owned(), group.id().to_owned());
     for wanted in [
@@ -429,6 +429,6 @@ async fn what_changes_is_told_as_it_changes() {
         SimEvent::PhoneChanged { phone },
         SimEvent::GroupChanged { group },
     ] {
-        assert!(told.contains(&wanted), "{wanted:?} is not among {told:?}");
+        assert!(seen.contains(&wanted), "{wanted:?} is not among {seen:?}");
     }
 }

@@ -155,7 +155,7 @@ async fn a_shut_device_accepts_nothing_at_once() {
     ] {
         gateway.link().set_status(status.clone());
         let refused = gateway.accept(BUDI, "lain").await;
-        assert!(matches!(refused, Err(Refusal::NotConnected(told)) if told == status));
+        assert!(matches!(refused, Err(Refusal::NotConnected(reported)) if reported == status));
     }
 }
 

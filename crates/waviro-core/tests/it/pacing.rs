@@ -275,14 +275,14 @@ async fn a_groups_acks_rise_with_the_first_member_where_the_bot_is_set_so() {
         .unwrap();
     assert_eq!(gateway.ack_of(&usual.id).await, 1);
     gateway.set(json!({"group_acks": true})).await;
-    let told = gateway
+    let message = gateway
         .accept_with(&to, "dua", &endpoint(address, "b"))
         .await;
-    until(|| gateway.ack_of(&told.id), |ack| *ack == 1).await;
+    until(|| gateway.ack_of(&message.id), |ack| *ack == 1).await;
     for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
         gateway
             .link()
-            .member_receipt(&told.id, level, member())
+            .member_receipt(&message.id, level, member())
             .await
             .unwrap();
     }

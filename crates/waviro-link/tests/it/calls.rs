@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use waviro_link::{Call, Connector, Listener};
 
-use crate::{Book, CUSTOMER, OWNER, World, person};
+use crate::{CUSTOMER, OWNER, Recorder, World, person};
 
-async fn rung(book: &Book, id: &str) -> Call {
-    let look = |page: &crate::Page| page.calls.iter().find(|call| call.id == id).cloned();
-    book.wait("the call", look).await
+async fn rung(recorder: &Recorder, id: &str) -> Call {
+    let look = |reports: &crate::Reports| reports.calls.iter().find(|call| call.id == id).cloned();
+    recorder.wait("the call", look).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,11 +18,11 @@ async fn a_call_is_reported_with_its_caller_by_number_and_by_lid() {
         let world = World::linked_among(lids).await;
         for video in [false, true] {
             let id = world.customer.call(OWNER, video).await.unwrap();
-            let call = rung(&world.book, &id).await;
+            let call = rung(&world.recorder, &id).await;
             assert_eq!(call.from, person(CUSTOMER), "lids: {lids}");
             assert_eq!((call.video, call.group), (video, None));
         }
-        assert_eq!(world.book.page().calls.len(), 2);
+        assert_eq!(world.recorder.reports().calls.len(), 2);
     }
 }
 
@@ -31,7 +31,7 @@ async fn a_call_to_a_group_names_the_group() {
     let world = World::linked().await;
     let group = world.sim.create_group("Keluarga", CUSTOMER, &[OWNER]).await;
     let id = world.customer.call_group(group.id(), true).await.unwrap();
-    let call = rung(&world.book, &id).await;
+    let call = rung(&world.recorder, &id).await;
     assert_eq!(call.from, person(CUSTOMER));
     assert_eq!(call.group, Some(group.id().parse().unwrap()));
 }
@@ -41,12 +41,12 @@ async fn a_call_during_an_absence_of_the_device_is_reported_too() {
     let world = World::linked().await;
     // The customer's message tells the device the number of the LID.
     let said = world.customer.send_text(OWNER, "halo").await.unwrap();
-    world.book.message(&said).await;
+    world.recorder.message(&said).await;
     world.link.close(Duration::from_secs(5)).await;
     let id = world.customer.call(OWNER, true).await.unwrap();
-    let book = Arc::<Book>::default();
-    let listener = Arc::clone(&book) as Arc<dyn Listener>;
+    let recorder = Arc::<Recorder>::default();
+    let listener = Arc::clone(&recorder) as Arc<dyn Listener>;
     let _link = world.whatsapp.open(1, listener).await.unwrap();
-    let call = rung(&book, &id).await;
+    let call = rung(&recorder, &id).await;
     assert_eq!((call.from, call.video), (person(CUSTOMER), false));
 }

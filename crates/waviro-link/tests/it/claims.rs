@@ -111,7 +111,7 @@ async fn the_text_of_templates_lists_buttons_orders_and_products_is_reported() {
         ),
     ] {
         let id = world.customer.send(OWNER, raw(&sent)).await.unwrap();
-        let kind = world.book.message(&id).await.kind;
+        let kind = world.recorder.message(&id).await.kind;
         assert_eq!((kind.word(), kind.text()), (word, Some(text)));
     }
 }
@@ -130,9 +130,9 @@ async fn an_empty_message_is_not_reported() {
         world.customer.send(OWNER, nothing).await.unwrap();
     }
     let last = world.customer.send_text(OWNER, "halo").await.unwrap();
-    world.book.message(&last).await;
-    let page = world.book.page();
-    let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
+    world.recorder.message(&last).await;
+    let reports = world.recorder.reports();
+    let heard: Vec<_> = reports.inbound.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(heard, [last]);
 }
 
@@ -145,7 +145,7 @@ async fn ids_of_any_length_and_content_are_kept_and_their_files_found() {
         let sent = world.customer.send_as(Some(id.to_owned()), OWNER, image);
         sent.await.unwrap();
         let kept = MessageId::from_wire(id);
-        let file = world.book.file(kept.as_str()).await;
+        let file = world.recorder.file(kept.as_str()).await;
         let to = world.folder.path().join("file");
         world.link.download(&file.handle, &to).await.unwrap();
         assert_eq!(std::fs::read(&to).unwrap(), b"an image", "{kept}");
@@ -157,13 +157,13 @@ async fn what_comes_over_a_customers_broadcast_list_stands_in_the_chat_with_the_
     for lids in [true, false] {
         let world = World::linked_among(lids).await;
         let sent = world.customer.send_to_list("1700000000", &[OWNER], "promo");
-        let message = world.book.message(&sent.await.unwrap()).await;
+        let message = world.recorder.message(&sent.await.unwrap()).await;
         assert_eq!(message.chat, Chat::Person(CUSTOMER.parse().unwrap()));
         assert_eq!(message.sender, person(CUSTOMER));
         assert_eq!(message.kind, InboundKind::Text("promo".to_owned()));
         // The broadcast message was acknowledged, so a later message arrives too.
         let later = world.customer.send_text(OWNER, "lagi").await.unwrap();
-        world.book.message(&later).await;
+        world.recorder.message(&later).await;
     }
 }
 
@@ -177,7 +177,7 @@ async fn a_deletion_of_anothers_message_counts_from_an_admin_alone() {
     let spec = GroupSpec::new("Keluarga", OWNER).members([CUSTOMER, FRIEND]);
     let group = world.sim.add_group(spec).await;
     let first = friend.send_text_to_group(group.id(), "halo").await.unwrap();
-    world.book.message(&first).await;
+    world.recorder.message(&first).await;
     let deletion = |author: String| {
         raw(&wa::Message {
             protocol_message: MessageField::some(wa::message::ProtocolMessage {
@@ -203,21 +203,21 @@ async fn a_deletion_of_anothers_message_counts_from_an_admin_alone() {
         .send_text_to_group(group.id(), "lho")
         .await
         .unwrap();
-    world.book.message(&last).await;
-    let deleted = |page: &crate::Page| {
-        let mut deletions = page.inbound.iter().map(|it| it.kind.clone());
+    world.recorder.message(&last).await;
+    let deleted = |reports: &crate::Reports| {
+        let mut deletions = reports.inbound.iter().map(|it| it.kind.clone());
         deletions.find(|kind| matches!(kind, InboundKind::Deleted { .. }))
     };
-    assert_eq!(deleted(&world.book.page()), None);
+    assert_eq!(deleted(&world.recorder.reports()), None);
     world
         .sim
         .promote_members(group.id(), &[CUSTOMER])
         .await
         .unwrap();
     world
-        .book
-        .wait("the promotion", |page| {
-            (!page.changes.is_empty()).then_some(())
+        .recorder
+        .wait("the promotion", |reports| {
+            (!reports.changes.is_empty()).then_some(())
         })
         .await;
     let by_number = format!("{FRIEND}@s.whatsapp.net");
@@ -225,9 +225,9 @@ async fn a_deletion_of_anothers_message_counts_from_an_admin_alone() {
         .customer
         .send_to_group(group.id(), deletion(by_number));
     allowed.await.unwrap();
-    let told = world.book.wait("the deletion", deleted).await;
+    let deletion = world.recorder.wait("the deletion", deleted).await;
     let (of, by_admin) = (MessageId::from_wire(&first), true);
-    assert_eq!(told, InboundKind::Deleted { of, by_admin });
+    assert_eq!(deletion, InboundKind::Deleted { of, by_admin });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,11 +239,11 @@ async fn a_receipt_names_who_sent_it_and_not_who_should_have() {
         world.customer.set_receipts(wa_sim::Receipts::None);
         world.send("3EB00000000000000051", "halo").await;
         stranger.claim(OWNER, "3EB00000000000000051", true).unwrap();
-        let read = |page: &crate::Page| {
-            let mut receipts = page.receipts.iter();
+        let read = |reports: &crate::Reports| {
+            let mut receipts = reports.receipts.iter();
             receipts.find(|it| it.level == ReceiptLevel::Read).cloned()
         };
-        let receipt = world.book.wait("the claim", read).await;
+        let receipt = world.recorder.wait("the claim", read).await;
         let named = if lids {
             Sender::Hidden(stranger.lid().to_owned())
         } else {

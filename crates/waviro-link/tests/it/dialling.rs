@@ -11,7 +11,7 @@ use wa_sim::Certificate;
 use waviro_link::whatsapp::{WhatsApp, WhatsAppConfig, probe};
 use waviro_link::{Connector as _, DialFailure, DialStep, Link, Listener, OfflineCause, Status};
 
-use crate::{Book, World, config, connector};
+use crate::{Recorder, World, config, connector};
 
 /// Starts a server that sends `answer` on each connection and closes the connection.
 async fn answering(answer: &'static str) -> SocketAddr {
@@ -28,16 +28,16 @@ async fn answering(answer: &'static str) -> SocketAddr {
 }
 
 /// Starts linking with the given URL.
-async fn linking(world: &World, url: &str, folder: &Path) -> (Arc<dyn Link>, Arc<Book>) {
+async fn linking(world: &World, url: &str, folder: &Path) -> (Arc<dyn Link>, Arc<Recorder>) {
     started(connector(&world.sim, url, folder)).await
 }
 
-async fn started(whatsapp: WhatsApp) -> (Arc<dyn Link>, Arc<Book>) {
-    let book = Arc::<Book>::default();
-    let listener = Arc::clone(&book) as Arc<dyn Listener>;
+async fn started(whatsapp: WhatsApp) -> (Arc<dyn Link>, Arc<Recorder>) {
+    let recorder = Arc::<Recorder>::default();
+    let listener = Arc::clone(&recorder) as Arc<dyn Listener>;
     let link = whatsapp.open(1, listener).await.unwrap();
     link.start_linking().await.unwrap();
-    (link, book)
+    (link, recorder)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,15 +65,17 @@ async fn a_failed_dial_is_a_state_with_its_cause_and_is_reported_once() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("ws://{address}/ws/chat");
-        let (link, book) = linking(&world, &url, folder.path()).await;
+        let (link, recorder) = linking(&world, &url, folder.path()).await;
         let wanted = Status::Unreachable(failure);
-        book.wait_state("the cause", |state| *state == wanted).await;
+        recorder
+            .wait_state("the cause", |state| *state == wanted)
+            .await;
         // After several further dials the cause was still reported only once.
         let nothing = std::future::pending::<()>();
         let _ = tokio::time::timeout(Duration::from_secs(1), nothing).await;
-        let told = book.page().states.clone();
-        let times = told.iter().filter(|state| **state == wanted).count();
-        assert_eq!(times, 1, "{told:?}");
+        let states = recorder.reports().states.clone();
+        let times = states.iter().filter(|state| **state == wanted).count();
+        assert_eq!(times, 1, "{states:?}");
         link.close(Duration::from_secs(5)).await;
     }
 }
@@ -89,7 +91,7 @@ async fn a_linked_device_says_why_it_is_offline_and_comes_back() {
         cause: OfflineCause::Unreachable(DialFailure::Closed(DialStep::Upgrade)),
     };
     world
-        .book
+        .recorder
         .wait_state("the cause", |state| *state == wanted)
         .await;
     relay.open.send_replace(true);
@@ -147,9 +149,11 @@ async fn a_server_that_closes_before_its_hello_is_named() {
     });
     let folder = tempfile::tempdir().unwrap();
     let url = format!("ws://{address}/ws/chat");
-    let (link, book) = linking(&world, &url, folder.path()).await;
+    let (link, recorder) = linking(&world, &url, folder.path()).await;
     let wanted = Status::Unreachable(DialFailure::Closed(DialStep::Handshake));
-    book.wait_state("the cause", |state| *state == wanted).await;
+    recorder
+        .wait_state("the cause", |state| *state == wanted)
+        .await;
     link.close(Duration::from_secs(5)).await;
 }
 
@@ -164,14 +168,17 @@ async fn each_wrong_certificate_is_named_and_the_right_one_links() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         world.sim.faults().set_certificate(certificate);
-        let (link, book) = linking(&world, &world.sim.wss_url(), folder.path()).await;
+        let (link, recorder) = linking(&world, &world.sim.wss_url(), folder.path()).await;
         let wanted = Status::Unreachable(failure);
-        book.wait_state("the cause", |state| *state == wanted).await;
+        recorder
+            .wait_state("the cause", |state| *state == wanted)
+            .await;
         world.sim.faults().set_certificate(Certificate::Valid);
-        book.wait_state("a code", |state| {
-            matches!(state, Status::Linking { qr: Some(_) })
-        })
-        .await;
+        recorder
+            .wait_state("a code", |state| {
+                matches!(state, Status::Linking { qr: Some(_) })
+            })
+            .await;
         link.close(Duration::from_secs(5)).await;
     }
     world.scan().await;
@@ -187,9 +194,11 @@ async fn an_authority_that_no_file_names_is_not_trusted() {
         folder.path(),
         None,
     ));
-    let (link, book) = started(whatsapp.unwrap()).await;
+    let (link, recorder) = started(whatsapp.unwrap()).await;
     let wanted = Status::Unreachable(DialFailure::TlsUnknownCa);
-    book.wait_state("the cause", |state| *state == wanted).await;
+    recorder
+        .wait_state("the cause", |state| *state == wanted)
+        .await;
     link.close(Duration::from_secs(5)).await;
 }
 

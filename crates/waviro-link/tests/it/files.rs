@@ -11,7 +11,7 @@ use crate::{OWNER, World};
 async fn sent(world: &World, kind: MediaKind, bytes: &[u8]) -> (String, MediaHandle) {
     let file = OutgoingMedia::new(kind, bytes.to_vec());
     let id = world.customer.send(OWNER, file).await.unwrap();
-    let handle = world.book.file(&id).await.handle;
+    let handle = world.recorder.file(&id).await.handle;
     (id, handle)
 }
 

@@ -7,15 +7,15 @@ use waviro_link::{
     Chat, Content, GroupChange, GroupEvent, Outgoing, ReceiptLevel, Sender, Verdict,
 };
 
-use crate::{Book, CUSTOMER, OWNER, PATIENCE, World, person};
+use crate::{CUSTOMER, OWNER, PATIENCE, Recorder, World, person};
 
 const FRIEND: &str = "6281400000001";
 
 /// Waits for the first change of this kind.
-async fn reported(book: &Book, what: &GroupEvent) -> GroupChange {
+async fn reported(recorder: &Recorder, what: &GroupEvent) -> GroupChange {
     let same = |change: &&GroupChange| change.what == *what;
-    let look = |page: &crate::Page| page.changes.iter().find(same).cloned();
-    book.wait(&format!("{what:?}"), look).await
+    let look = |reports: &crate::Reports| reports.changes.iter().find(same).cloned();
+    recorder.wait(&format!("{what:?}"), look).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,9 +53,9 @@ async fn every_change_of_a_group_is_reported_with_its_author() {
         ];
         // The order can differ slightly, because the library processes notifications in parallel.
         for what in &wanted {
-            reported(&world.book, what).await;
+            reported(&world.recorder, what).await;
         }
-        let changes = world.book.page().changes.clone();
+        let changes = world.recorder.reports().changes.clone();
         assert_eq!(changes.len(), wanted.len(), "{changes:?}");
         for change in &changes {
             assert_eq!(change.group.as_str(), id);
@@ -72,16 +72,16 @@ async fn who_leaves_does_it_alone_and_only_our_own_coming_and_going_changes_the_
         people: vec![person(CUSTOMER)],
     };
     world.customer.leave_group(group.id()).await.unwrap();
-    let change = reported(&world.book, &left).await;
+    let change = reported(&world.recorder, &left).await;
     assert_eq!(change.by, Some(person(CUSTOMER)));
-    let before = world.book.page().group_changes;
+    let before = world.recorder.reports().group_changes;
     assert_eq!(before, 1, "the group was made with us");
     world.owner.leave_group(group.id()).await.unwrap();
     let left = GroupEvent::Left {
         people: vec![person(OWNER)],
     };
-    reported(&world.book, &left).await;
-    assert_eq!(world.book.page().group_changes, 2);
+    reported(&world.recorder, &left).await;
+    assert_eq!(world.recorder.reports().group_changes, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,17 +98,17 @@ async fn a_groups_receipts_name_the_member() {
             content: Content::Text("halo semua".to_owned()),
         };
         world.link.send(&message, false).await.unwrap();
-        let ack = |page: &crate::Page| page.acks.first().cloned();
-        let ack = world.book.wait("the ack", ack).await;
+        let ack = |reports: &crate::Reports| reports.acks.first().cloned();
+        let ack = world.recorder.wait("the ack", ack).await;
         assert_eq!(ack.verdict, Verdict::Accepted);
         for member in [CUSTOMER, FRIEND] {
             let from = Some(person(member));
-            let read = |page: &crate::Page| {
-                let mut receipts = page.receipts.iter();
+            let read = |reports: &crate::Reports| {
+                let mut receipts = reports.receipts.iter();
                 let read = receipts.find(|it| it.from == from && it.level == ReceiptLevel::Read);
                 read.cloned()
             };
-            let receipt = world.book.wait("the member's receipt", read).await;
+            let receipt = world.recorder.wait("the member's receipt", read).await;
             assert!(receipt.in_group);
             assert_eq!(receipt.group.unwrap().as_str(), group.id());
             assert_eq!(receipt.ids, std::slice::from_ref(&message.id));
@@ -121,8 +121,8 @@ async fn a_persons_receipt_names_them_by_number_and_by_lid() {
     for lids in [true, false] {
         let world = World::linked_among(lids).await;
         world.send("3EB00000000000000042", "halo").await;
-        let first = |page: &crate::Page| page.receipts.first().cloned();
-        let receipt = world.book.wait("a receipt", first).await;
+        let first = |reports: &crate::Reports| reports.receipts.first().cloned();
+        let receipt = world.recorder.wait("a receipt", first).await;
         assert_eq!(receipt.from, Some(person(CUSTOMER)), "lids: {lids}");
         if lids {
             let lid = Sender::Hidden(world.customer.lid().to_owned());

@@ -8,7 +8,7 @@ use waviro_link::{Chat, InboundKind, InboundMediaKind, Location, MessageId, Stat
 use whatsapp_rust::store::SqliteStore;
 use whatsapp_rust::wacore::store::traits::ProtocolStore as _;
 
-use crate::{Book, CUSTOMER, OWNER, World, person};
+use crate::{CUSTOMER, OWNER, Recorder, World, person};
 
 fn id(text: &str) -> MessageId {
     text.parse().unwrap()
@@ -21,7 +21,7 @@ fn text(text: &str) -> InboundKind {
 /// Sends a message to the bot, and waits for the reported content.
 async fn said(world: &World, outgoing: impl Into<Outgoing> + Send) -> (String, InboundKind) {
     let id = world.customer.send(OWNER, outgoing).await.unwrap();
-    let kind = world.book.message(&id).await.kind;
+    let kind = world.recorder.message(&id).await.kind;
     (id, kind)
 }
 
@@ -30,7 +30,7 @@ async fn the_sender_is_a_phone_number_in_both_worlds_of_addressing() {
     for lids in [true, false] {
         let world = World::linked_among(lids).await;
         let id = world.customer.send_text(OWNER, "halo").await.unwrap();
-        let message = world.book.message(&id).await;
+        let message = world.recorder.message(&id).await;
         assert_eq!(message.sender, person(CUSTOMER), "lids: {lids}");
         assert_eq!(message.chat, Chat::Person(CUSTOMER.parse().unwrap()));
         let other = if lids {
@@ -43,7 +43,7 @@ async fn the_sender_is_a_phone_number_in_both_worlds_of_addressing() {
             .addressing(other);
         let group = world.sim.add_group(spec).await;
         let sent = world.customer.send_text_to_group(group.id(), "halo semua");
-        let message = world.book.message(&sent.await.unwrap()).await;
+        let message = world.recorder.message(&sent.await.unwrap()).await;
         assert_eq!(message.sender, person(CUSTOMER), "lids: {lids}");
         assert_eq!(message.chat, Chat::Group(group.id().parse().unwrap()));
         assert_eq!(message.kind, text("halo semua"));
@@ -56,7 +56,7 @@ async fn files_come_with_what_their_kind_says_of_them() {
     let image = OutgoingMedia::new(MediaKind::Image, &b"an image"[..]).caption("lihat ini");
     let (id, kind) = said(&world, image).await;
     assert_eq!((kind.text(), kind.word()), (Some("lihat ini"), "image"));
-    let image = world.book.file(&id).await;
+    let image = world.recorder.file(&id).await;
     assert_eq!(image.kind, InboundMediaKind::Image);
     assert_eq!((image.mime.as_str(), image.size), ("image/jpeg", 8));
     assert!(image.file_name.is_none() && !image.voice);
@@ -68,17 +68,17 @@ async fn files_come_with_what_their_kind_says_of_them() {
     let audio = OutgoingMedia::new(MediaKind::Audio, &b"a voice"[..]).voice(true);
     let (id, kind) = said(&world, audio).await;
     assert_eq!((kind.text(), kind.word()), (None, "audio"));
-    assert!(world.book.file(&id).await.voice);
+    assert!(world.recorder.file(&id).await.voice);
 
     let bill = || OutgoingMedia::new(MediaKind::Document, &b"a bill"[..]).file_name("nota.pdf");
     let (id, kind) = said(&world, bill()).await;
     assert_eq!((kind.text(), kind.word()), (None, "document"));
-    let name = world.book.file(&id).await.file_name;
+    let name = world.recorder.file(&id).await.file_name;
     assert_eq!(name.as_deref(), Some("nota.pdf"));
     // Phones wrap a document with a caption.
     let (id, kind) = said(&world, bill().caption("lunas")).await;
     assert_eq!((kind.text(), kind.word()), (Some("lunas"), "document"));
-    let name = world.book.file(&id).await.file_name;
+    let name = world.recorder.file(&id).await.file_name;
     assert_eq!(name.as_deref(), Some("nota.pdf"));
 
     let sticker = OutgoingMedia::new(MediaKind::Sticker, &b"a sticker"[..]);
@@ -166,11 +166,11 @@ async fn an_answer_names_the_message_of_ours_that_it_quotes() {
     let image = OutgoingMedia::new(MediaKind::Image, &b"an image"[..]);
     for with in [Outgoing::from("ya"), Outgoing::from(image)] {
         let sent = world.customer.send(OWNER, reply(with)).await.unwrap();
-        let message = world.book.message(&sent).await;
+        let message = world.recorder.message(&sent).await;
         assert_eq!(message.quoted, Some(id("3EB00000000000000031")));
     }
     let (plain, _) = said(&world, "bukan jawaban").await;
-    assert_eq!(world.book.message(&plain).await.quoted, None);
+    assert_eq!(world.recorder.message(&plain).await.quoted, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +209,7 @@ async fn a_disappearing_message_is_reported_with_its_kind() {
 async fn what_our_own_phone_writes_is_marked_as_ours() {
     let world = World::linked().await;
     let sent = world.owner.send_text(CUSTOMER, "dari kasir").await.unwrap();
-    let message = world.book.message(&sent).await;
+    let message = world.recorder.message(&sent).await;
     assert!(message.from_me);
     assert_eq!(message.chat, Chat::Person(CUSTOMER.parse().unwrap()));
     assert_eq!(message.sender, person(OWNER));
@@ -231,25 +231,26 @@ async fn what_came_while_the_device_was_away_comes_once_and_in_order() {
     sent.push(world.customer.send(OWNER, image).await.unwrap());
     let in_group = world.customer.send_text_to_group(group.id(), "di grup");
     let in_group = in_group.await.unwrap();
-    let book = std::sync::Arc::<Book>::default();
-    let listener = std::sync::Arc::clone(&book) as std::sync::Arc<dyn waviro_link::Listener>;
+    let recorder = std::sync::Arc::<Recorder>::default();
+    let listener = std::sync::Arc::clone(&recorder) as std::sync::Arc<dyn waviro_link::Listener>;
     let _link = waviro_link::Connector::open(&world.whatsapp, 1, listener)
         .await
         .unwrap();
-    book.message(&in_group).await;
-    book.message(sent.last().unwrap()).await;
-    book.wait_state("online", |state| *state == Status::Online)
+    recorder.message(&in_group).await;
+    recorder.message(sent.last().unwrap()).await;
+    recorder
+        .wait_state("online", |state| *state == Status::Online)
         .await;
     // After a further message, any redelivery would have arrived too.
     let last = world.customer.send_text(OWNER, "pagi").await.unwrap();
-    book.message(&last).await;
-    let page = book.page();
-    let direct = page.inbound.iter().filter(|it| !it.chat.is_group());
+    recorder.message(&last).await;
+    let reports = recorder.reports();
+    let direct = reports.inbound.iter().filter(|it| !it.chat.is_group());
     let heard: Vec<_> = direct.map(|it| it.id.as_str().to_owned()).collect();
     sent.push(last);
     assert_eq!(heard, sent);
     assert!(!heard.contains(&before));
-    let of_the_group = page.inbound.iter().filter(|it| it.chat.is_group());
+    let of_the_group = reports.inbound.iter().filter(|it| it.chat.is_group());
     assert_eq!(of_the_group.count(), 1);
 }
 
@@ -271,12 +272,12 @@ fn stored(world: &World) -> String {
 /// message and of the lost message.
 async fn decrypted_and_never_kept(world: &World) -> (String, String) {
     let (kept, _) = said(world, "sampai").await;
-    world.book.refuse_inbound.store(usize::MAX, SeqCst);
+    world.recorder.refuse_inbound.store(usize::MAX, SeqCst);
     let lost = world.customer.send_text(OWNER, "hilang").await.unwrap();
     world
-        .book
+        .recorder
         .wait("a refused commit", |_| {
-            (world.book.refuse_inbound.load(SeqCst) < usize::MAX).then_some(())
+            (world.recorder.refuse_inbound.load(SeqCst) < usize::MAX).then_some(())
         })
         .await;
     world.link.close(Duration::from_secs(5)).await;
@@ -284,12 +285,13 @@ async fn decrypted_and_never_kept(world: &World) -> (String, String) {
     let store = store.unwrap();
     let gone = store.delete_expired_pending_inbound(i64::MAX);
     assert_eq!(gone.await.unwrap(), 1, "the library had kept it");
-    world.book.refuse_inbound.store(0, SeqCst);
+    world.recorder.refuse_inbound.store(0, SeqCst);
     (kept, lost)
 }
 
 async fn opened(world: &World) -> std::sync::Arc<dyn waviro_link::Link> {
-    let listener = std::sync::Arc::clone(&world.book) as std::sync::Arc<dyn waviro_link::Listener>;
+    let listener =
+        std::sync::Arc::clone(&world.recorder) as std::sync::Arc<dyn waviro_link::Listener>;
     waviro_link::Connector::open(&world.whatsapp, 1, listener)
         .await
         .unwrap()
@@ -297,10 +299,10 @@ async fn opened(world: &World) -> std::sync::Arc<dyn waviro_link::Link> {
 
 /// Expects that the lost message is reported once, and a later message too.
 async fn comes_in_its_turn(world: &World, kept: String, lost: String) {
-    assert_eq!(world.book.message(&lost).await.kind, text("hilang"));
+    assert_eq!(world.recorder.message(&lost).await.kind, text("hilang"));
     let (after, _) = said(world, "lagi").await;
-    let page = world.book.page();
-    let heard: Vec<_> = page.inbound.iter().map(|it| it.id.as_str()).collect();
+    let reports = world.recorder.reports();
+    let heard: Vec<_> = reports.inbound.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(heard, [kept, lost, after]);
 }
 
@@ -327,7 +329,7 @@ async fn what_was_never_kept_is_asked_for_while_others_write() {
         }
     };
     tokio::select! {
-        heard = world.book.message(&lost) => assert_eq!(heard.kind, text("hilang")),
+        heard = world.recorder.message(&lost) => assert_eq!(heard.kind, text("hilang")),
         () = others => unreachable!("others write on"),
     }
 }
@@ -340,10 +342,10 @@ async fn what_was_never_kept_is_asked_for_by_the_process_after_the_next() {
     let (kept, lost) = decrypted_and_never_kept(&world).await;
     let device = world.sim.devices().await.remove(0).id;
     assert_eq!(world.sim.waiting(&device), 1);
-    world.book.refuse_questions.store(true, SeqCst);
+    world.recorder.refuse_questions.store(true, SeqCst);
     let link = opened(&world).await;
     world
-        .book
+        .recorder
         .wait("the server's last copy to go", |_| {
             (world.sim.waiting(&device) == 0).then_some(())
         })
@@ -351,7 +353,7 @@ async fn what_was_never_kept_is_asked_for_by_the_process_after_the_next() {
     let again = world.folder.path().join("links/1.again");
     assert!(again.exists(), "it was acknowledged and is noted nowhere");
     link.close(Duration::from_secs(5)).await;
-    world.book.refuse_questions.store(false, SeqCst);
+    world.recorder.refuse_questions.store(false, SeqCst);
 
     let _link = opened(&world).await;
     comes_in_its_turn(&world, kept, lost).await;

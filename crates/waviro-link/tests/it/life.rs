@@ -57,12 +57,12 @@ async fn evidence_holds_the_start_of_the_connection_and_the_time_of_the_last_dat
 
     let device = world.sim.devices().await.remove(0).id;
     assert!(world.sim.drop_device(&device, Drop::Abrupt).await);
-    let cut = |page: &crate::Page| {
-        let mut states = page.states.iter();
+    let cut = |reports: &crate::Reports| {
+        let mut states = reports.states.iter();
         let cut = states.any(|state| matches!(state, Status::Reconnecting { .. }));
         cut.then_some(())
     };
-    world.book.wait("the cut", cut).await;
+    world.recorder.wait("the cut", cut).await;
     world.online().await;
     let again = world.link.evidence();
     assert!(again.connected_since.unwrap() > since, "{again:?}");

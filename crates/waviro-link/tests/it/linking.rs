@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use waviro_link::{Connector, DialFailure, Identity, Listener, Status, UnlinkedCause};
 
-use crate::{Book, OWNER, World, connector};
+use crate::{OWNER, Recorder, World, connector};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_dialled_before_linking_is_started() {
@@ -46,22 +46,24 @@ async fn a_server_with_another_key_than_the_pinned_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     // The link dials one simulator but has the pinned key of another.
     let whatsapp = connector(&other, &world.sim.ws_url(), folder.path());
-    let book = Arc::<Book>::default();
+    let recorder = Arc::<Recorder>::default();
     let link = whatsapp
-        .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+        .open(1, Arc::clone(&recorder) as Arc<dyn Listener>)
         .await
         .unwrap();
     link.start_linking().await.unwrap();
     let wanted = Status::Unreachable(DialFailure::ServerKey);
-    book.wait_state("the cause", |state| *state == wanted).await;
+    recorder
+        .wait_state("the cause", |state| *state == wanted)
+        .await;
     // Further dials show no code and change nothing.
     let nothing = std::future::pending::<()>();
     let _ = tokio::time::timeout(Duration::from_secs(3), nothing).await;
-    let states = book.page().states.clone();
+    let states = recorder.reports().states.clone();
     let codes = |state: &&Status| matches!(state, Status::Linking { qr: Some(_) });
     assert_eq!(states.iter().find(codes), None);
-    let told = states.iter().filter(|state| **state == wanted).count();
-    assert_eq!(told, 1, "{states:?}");
+    let times = states.iter().filter(|state| **state == wanted).count();
+    assert_eq!(times, 1, "{states:?}");
     link.close(Duration::from_secs(5)).await;
 }
 
@@ -70,12 +72,13 @@ async fn a_linked_device_comes_back_after_a_restart() {
     let world = World::linked().await;
     world.link.close(Duration::from_secs(5)).await;
     let again = connector(&world.sim, &world.sim.wss_url(), world.folder.path());
-    let book = Arc::<Book>::default();
+    let recorder = Arc::<Recorder>::default();
     let link = again
-        .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+        .open(1, Arc::clone(&recorder) as Arc<dyn Listener>)
         .await
         .unwrap();
-    book.wait_state("online again", |state| *state == Status::Online)
+    recorder
+        .wait_state("online again", |state| *state == Status::Online)
         .await;
     assert_eq!(link.identity().unwrap().number.as_str(), OWNER);
 }
@@ -85,10 +88,10 @@ async fn a_forgotten_device_leaves_no_keys() {
     let world = World::linked().await;
     world.link.logout().await;
     world.whatsapp.forget(1).await.unwrap();
-    let book = Arc::<Book>::default();
+    let recorder = Arc::<Recorder>::default();
     let link = world
         .whatsapp
-        .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+        .open(1, Arc::clone(&recorder) as Arc<dyn Listener>)
         .await
         .unwrap();
     assert_eq!(link.identity(), None);

@@ -36,22 +36,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Records the link's reports, and refuses commits on a test's request.
 #[derive(Debug, Default)]
-struct Book {
-    page: Mutex<Page>,
+struct Recorder {
+    reports: Mutex<Reports>,
     refuse_receipts: AtomicUsize,
     refuse_inbound: AtomicUsize,
     /// Serializes the commits, like a database with a single connection.
-    desk: tokio::sync::Mutex<()>,
-    /// If true, an inbound message holds `desk` until `leave_desk` is notified.
-    keep_desk: AtomicBool,
-    leave_desk: tokio::sync::Notify,
+    database: tokio::sync::Mutex<()>,
+    /// If true, an inbound message holds `database` until `release_database` is notified.
+    hold_database: AtomicBool,
+    release_database: tokio::sync::Notify,
     receipts_begun: AtomicUsize,
     /// If true, `unknown` fails.
     refuse_questions: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Page {
+struct Reports {
     states: Vec<Status>,
     acks: Vec<ServerAck>,
     receipts: Vec<Receipt>,
@@ -62,42 +62,42 @@ struct Page {
 }
 
 #[async_trait::async_trait]
-impl Listener for Book {
+impl Listener for Recorder {
     fn status(&self, status: &Status) {
-        self.page().states.push(status.clone());
+        self.reports().states.push(status.clone());
     }
 
     async fn server_ack(&self, ack: ServerAck) {
-        self.page().acks.push(ack);
+        self.reports().acks.push(ack);
     }
 
     async fn receipt(&self, receipt: Receipt) -> Result<(), NotCommitted> {
         refuse(&self.refuse_receipts)?;
         self.receipts_begun.fetch_add(1, Ordering::SeqCst);
-        let _desk = self.desk.lock().await;
-        self.page().receipts.push(receipt);
+        let _database = self.database.lock().await;
+        self.reports().receipts.push(receipt);
         Ok(())
     }
 
     fn groups_changed(&self) {
-        self.page().group_changes += 1;
+        self.reports().group_changes += 1;
     }
 
     async fn group_changed(&self, change: GroupChange) {
-        self.page().changes.push(change);
+        self.reports().changes.push(change);
     }
 
     async fn call(&self, call: Call) {
-        self.page().calls.push(call);
+        self.reports().calls.push(call);
     }
 
     async fn inbound(&self, batch: Vec<Inbound>) -> Result<(), NotCommitted> {
         refuse(&self.refuse_inbound)?;
-        let _desk = self.desk.lock().await;
-        if self.keep_desk.load(Ordering::SeqCst) {
-            self.leave_desk.notified().await;
+        let _database = self.database.lock().await;
+        if self.hold_database.load(Ordering::SeqCst) {
+            self.release_database.notified().await;
         }
-        self.page().inbound.extend(batch);
+        self.reports().inbound.extend(batch);
         Ok(())
     }
 
@@ -105,8 +105,8 @@ impl Listener for Book {
         if self.refuse_questions.load(Ordering::SeqCst) {
             return Err(NotCommitted("the test says so".to_owned()));
         }
-        let page = self.page();
-        let known = |id: &MessageId| page.inbound.iter().any(|message| message.id == *id);
+        let reports = self.reports();
+        let known = |id: &MessageId| reports.inbound.iter().any(|message| message.id == *id);
         Ok(ids.into_iter().filter(|id| !known(id)).collect())
     }
 }
@@ -119,22 +119,22 @@ fn refuse(left: &AtomicUsize) -> Result<(), NotCommitted> {
     }
 }
 
-impl Book {
-    fn page(&self) -> MutexGuard<'_, Page> {
-        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+impl Recorder {
+    fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `look` finds a value on the page.
-    async fn wait<T>(&self, what: &str, look: impl Fn(&Page) -> Option<T>) -> T {
+    /// Waits until `look` finds a value in the record.
+    async fn wait<T>(&self, what: &str, look: impl Fn(&Reports) -> Option<T>) -> T {
         let end = tokio::time::Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = look(&self.page()) {
+            if let Some(found) = look(&self.reports()) {
                 return found;
             }
             assert!(
                 tokio::time::Instant::now() < end,
                 "waited for {what}; seen: {:#?}",
-                self.page()
+                self.reports()
             );
             let nothing = std::future::pending::<()>();
             let _ = timeout(Duration::from_millis(2), nothing).await;
@@ -142,8 +142,8 @@ impl Book {
     }
 
     async fn wait_state(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
-        self.wait(what, |page| {
-            page.states.last().filter(|s| wanted(s)).cloned()
+        self.wait(what, |reports| {
+            reports.states.last().filter(|s| wanted(s)).cloned()
         })
         .await
     }
@@ -151,8 +151,8 @@ impl Book {
     /// Waits for the message with the id.
     async fn message(&self, id: &str) -> Inbound {
         let same = |message: &&Inbound| message.id.as_str() == id;
-        self.wait("the message", |page| {
-            page.inbound.iter().find(same).cloned()
+        self.wait("the message", |reports| {
+            reports.inbound.iter().find(same).cloned()
         })
         .await
     }
@@ -171,7 +171,7 @@ struct World {
     sim: Sim,
     whatsapp: WhatsApp,
     link: Arc<dyn Link>,
-    book: Arc<Book>,
+    recorder: Arc<Recorder>,
     owner: Phone,
     customer: Phone,
     folder: tempfile::TempDir,
@@ -203,16 +203,16 @@ impl World {
         let customer = sim.add_phone(phone(CUSTOMER, "Ani")).await;
         let folder = tempfile::tempdir().unwrap();
         let whatsapp = connector(&sim, url, folder.path());
-        let book = Arc::<Book>::default();
+        let recorder = Arc::<Recorder>::default();
         let link = whatsapp
-            .open(1, Arc::clone(&book) as Arc<dyn Listener>)
+            .open(1, Arc::clone(&recorder) as Arc<dyn Listener>)
             .await
             .unwrap();
         Self {
             sim,
             whatsapp,
             link,
-            book,
+            recorder,
             owner,
             customer,
             folder,
@@ -235,7 +235,7 @@ impl World {
 
     async fn code(&self) -> String {
         let state = self
-            .book
+            .recorder
             .wait_state("a QR code", |s| {
                 matches!(s, Status::Linking { qr: Some(_) })
             })
@@ -247,7 +247,7 @@ impl World {
     }
 
     async fn online(&self) {
-        self.book
+        self.recorder
             .wait_state("online", |s| *s == Status::Online)
             .await;
     }

@@ -19,9 +19,9 @@ async fn a_text_arrives_under_our_id_and_its_fate_comes_back() {
     );
     for level in [ReceiptLevel::Delivered, ReceiptLevel::Read] {
         let receipt = world
-            .book
-            .wait("a receipt", |page| {
-                page.receipts.iter().find(|r| r.level == level).cloned()
+            .recorder
+            .wait("a receipt", |reports| {
+                reports.receipts.iter().find(|r| r.level == level).cloned()
             })
             .await;
         assert_eq!(receipt.ids[0].as_str(), "3EB00000000000000001");
@@ -51,8 +51,8 @@ async fn what_a_customer_writes_comes_with_their_phone_number() {
         .await
         .unwrap();
     let message = world
-        .book
-        .wait("the message", |page| page.inbound.first().cloned())
+        .recorder
+        .wait("the message", |reports| reports.inbound.first().cloned())
         .await;
     assert_eq!(message.id.as_str(), id);
     assert_eq!(message.kind, InboundKind::Text("apakah buka?".to_owned()));
@@ -65,22 +65,22 @@ async fn what_a_customer_writes_comes_with_their_phone_number() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_not_committed_comes_again() {
     let world = World::linked().await;
-    world.book.refuse_inbound.store(1, Ordering::SeqCst);
+    world.recorder.refuse_inbound.store(1, Ordering::SeqCst);
     let id = world
         .customer
         .send_text(OWNER, "jangan hilang")
         .await
         .unwrap();
     world
-        .book
+        .recorder
         .wait("the refusal", |_| {
-            (world.book.refuse_inbound.load(Ordering::SeqCst) == 0).then_some(())
+            (world.recorder.refuse_inbound.load(Ordering::SeqCst) == 0).then_some(())
         })
         .await;
     world.link.reconnect().await;
     let message = world
-        .book
-        .wait("the message", |page| page.inbound.first().cloned())
+        .recorder
+        .wait("the message", |reports| reports.inbound.first().cloned())
         .await;
     assert_eq!(message.id.as_str(), id);
 }
@@ -89,11 +89,11 @@ async fn a_message_that_was_not_committed_comes_again() {
 async fn a_receipt_that_was_not_committed_comes_again() {
     let world = World::linked().await;
     world.customer.set_receipts(wa_sim::Receipts::Delivered);
-    world.book.refuse_receipts.store(1, Ordering::SeqCst);
+    world.recorder.refuse_receipts.store(1, Ordering::SeqCst);
     world.send("3EB00000000000000003", "halo").await;
     let receipt = world
-        .book
-        .wait("the receipt", |page| page.receipts.first().cloned())
+        .recorder
+        .wait("the receipt", |reports| reports.receipts.first().cloned())
         .await;
     assert_eq!(receipt.level, ReceiptLevel::Delivered);
 }
@@ -107,13 +107,13 @@ async fn what_came_while_the_link_was_down_comes_when_it_is_up() {
         .send_text(OWNER, "malam-malam")
         .await
         .unwrap();
-    let book = std::sync::Arc::<crate::Book>::default();
-    let listener = std::sync::Arc::clone(&book) as std::sync::Arc<dyn waviro_link::Listener>;
+    let recorder = std::sync::Arc::<crate::Recorder>::default();
+    let listener = std::sync::Arc::clone(&recorder) as std::sync::Arc<dyn waviro_link::Listener>;
     let _link = waviro_link::Connector::open(&world.whatsapp, 1, listener)
         .await
         .unwrap();
-    let message = book
-        .wait("the message", |page| page.inbound.first().cloned())
+    let message = recorder
+        .wait("the message", |reports| reports.inbound.first().cloned())
         .await;
     assert_eq!(message.id.as_str(), id);
 }
@@ -144,8 +144,14 @@ async fn numbers_and_groups_are_looked_up() {
 
 /// Waits for the server ack of a message.
 async fn verdict(world: &World, id: &str) -> Verdict {
-    let ack = |page: &crate::Page| page.acks.iter().find(|ack| ack.id.as_str() == id).cloned();
-    world.book.wait("the server's word", ack).await.verdict
+    let ack = |reports: &crate::Reports| {
+        reports
+            .acks
+            .iter()
+            .find(|ack| ack.id.as_str() == id)
+            .cloned()
+    };
+    world.recorder.wait("the server's word", ack).await.verdict
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +164,7 @@ async fn what_was_sent_before_a_restart_is_sent_again_to_who_could_not_read_it()
     world.link.close(Duration::from_secs(5)).await;
     world.sim.faults().fail_decrypts(1);
     world.customer.set_online(true);
-    let listener = Arc::clone(&world.book) as Arc<dyn Listener>;
+    let listener = Arc::clone(&world.recorder) as Arc<dyn Listener>;
     let _link = world.whatsapp.open(1, listener).await.unwrap();
     let same = |shown: &InboxMessage| shown.id == id;
     world.customer.wait_for(PATIENCE, same).await.unwrap();

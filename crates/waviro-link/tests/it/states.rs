@@ -15,14 +15,14 @@ async fn a_cut_is_seen_at_once_and_healed() {
     let device = world.sim.devices().await.remove(0).id;
     for (n, how) in [Drop::Abrupt, Drop::Clean].into_iter().enumerate() {
         assert!(world.sim.drop_device(&device, how).await);
-        let cuts = |page: &crate::Page| {
-            let seen = page
+        let cuts = |reports: &crate::Reports| {
+            let seen = reports
                 .states
                 .iter()
                 .filter(|s| matches!(s, Status::Reconnecting { .. }));
             (seen.count() > n).then_some(())
         };
-        world.book.wait("the cut", cuts).await;
+        world.recorder.wait("the cut", cuts).await;
         world.online().await;
     }
     world.send("3EB00000000000000004", "sesudah putus").await;
@@ -33,7 +33,7 @@ async fn a_logout_on_the_phone_unlinks_and_a_new_scan_links_again() {
     let world = World::linked().await;
     world.owner.logout_devices().await;
     world
-        .book
+        .recorder
         .wait_state("logged out", |s| {
             matches!(s, Status::Unlinked(UnlinkedCause::LoggedOut(_)))
         })
@@ -61,7 +61,7 @@ async fn a_ban_says_until_when_and_the_link_stays_off() {
     );
     world.sim.drop_device(&device, Drop::Clean).await;
     let state = world
-        .book
+        .recorder
         .wait_state("the ban", |s| matches!(s, Status::Banned { .. }))
         .await;
     let Status::Banned { reason, until } = state else {
@@ -85,7 +85,7 @@ async fn an_outdated_client_says_so() {
     world.sim.faults().set_outdated(true);
     world.sim.drop_device(&device, Drop::Clean).await;
     world
-        .book
+        .recorder
         .wait_state("outdated", |s| *s == Status::ClientOutdated)
         .await;
     world.sim.faults().set_outdated(false);
@@ -104,29 +104,29 @@ async fn receipts_that_wait_hold_few_threads_and_let_the_gateway_go_on() {
     for n in 0..MESSAGES {
         world.send(&format!("3EB0{n:016}"), "hari libur").await;
     }
-    let acked = |page: &crate::Page| (page.acks.len() == MESSAGES).then_some(());
-    world.book.wait("every ack", acked).await;
-    let book = &world.book;
-    book.keep_desk.store(true, Ordering::SeqCst);
+    let acked = |reports: &crate::Reports| (reports.acks.len() == MESSAGES).then_some(());
+    world.recorder.wait("every ack", acked).await;
+    let recorder = &world.recorder;
+    recorder.hold_database.store(true, Ordering::SeqCst);
     let written = world.owner.send_text(CUSTOMER, "dari kasir").await.unwrap();
-    let kept = |_: &crate::Page| book.desk.try_lock().is_err().then_some(());
-    book.wait("somebody at the desk", kept).await;
+    let kept = |_: &crate::Reports| recorder.database.try_lock().is_err().then_some(());
+    recorder.wait("a waiting commit", kept).await;
     world.customer.set_online(true);
-    let begun = || book.receipts_begun.load(Ordering::SeqCst);
-    let many = |_: &crate::Page| (begun() >= 60).then_some(());
-    book.wait("receipts that wait", many).await;
+    let begun = || recorder.receipts_begun.load(Ordering::SeqCst);
+    let many = |_: &crate::Reports| (begun() >= 60).then_some(());
+    recorder.wait("receipts that wait", many).await;
     let device = world.sim.devices().await.remove(0).id;
-    let sent = |_: &crate::Page| (world.sim.waiting(&device) > MESSAGES).then_some(());
-    book.wait("every receipt at the server", sent).await;
+    let sent = |_: &crate::Reports| (world.sim.waiting(&device) > MESSAGES).then_some(());
+    recorder.wait("every receipt at the server", sent).await;
     // Only the receipts of a few frames; the simulator puts 64 stanzas into a frame.
     assert!(begun() < 300, "{} receipts wait at once", begun());
-    book.leave_desk.notify_one();
-    book.message(&written).await;
-    let told = |page: &crate::Page| {
-        let ids = page.receipts.iter().map(|receipt| receipt.ids.len());
+    recorder.release_database.notify_one();
+    recorder.message(&written).await;
+    let all = |reports: &crate::Reports| {
+        let ids = reports.receipts.iter().map(|receipt| receipt.ids.len());
         (ids.sum::<usize>() >= MESSAGES).then_some(())
     };
-    book.wait("every receipt", told).await;
+    recorder.wait("every receipt", all).await;
 }
 
 /// The library waits for prekeys that never arrive, and then the connection is reset.

@@ -383,7 +383,7 @@ async fn nothing_costs_more_where_more_is_kept() {
     let test = "growth::nothing_costs_more_where_more_is_kept";
     alone.args([test, "--exact", "--nocapture"]).env(ALONE, "1");
     let output = alone.output().await.unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("1 passed"), "{told}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    assert!(stdout.contains("1 passed"), "{stdout}");
 }

@@ -47,7 +47,7 @@ impl Fields {
                 tolerant,
             }) => {
                 if tolerant {
-                    told("tolerant");
+                    log_leniency("tolerant");
                 }
                 return Ok(Self(fields));
             }
@@ -56,7 +56,7 @@ impl Fields {
         };
         let fields = form::parse(bare).ok_or(ApiError::BodyNotJson(fault))?;
         let fields = fields.map_err(|_| ApiError::BodyNotForm)?;
-        told("form");
+        log_leniency("form");
         Ok(Self(fields))
     }
 
@@ -180,7 +180,7 @@ impl Fields {
 }
 
 /// Logs and counts a body that is not strict JSON.
-fn told(body: &'static str) {
+fn log_leniency(body: &'static str) {
     info!(body, "body is not strict JSON; accepted");
     metrics::counter!("waviro_api_lenient_bodies_total", "body" => body).increment(1);
 }

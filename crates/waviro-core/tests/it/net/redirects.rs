@@ -21,15 +21,15 @@ const STATUSES: [&str; 5] = [
 struct Sender {
     url: Url,
     network: String,
-    told: Arc<Mutex<(&'static str, String)>>,
+    current: Arc<Mutex<(&'static str, String)>>,
 }
 
 impl Sender {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let told = Arc::<Mutex<(&'static str, String)>>::default();
-        let next = told.clone();
+        let current = Arc::<Mutex<(&'static str, String)>>::default();
+        let next = current.clone();
         TaskTracker::new().spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let _ = stream.read(&mut [0; 8192]).await;
@@ -43,7 +43,7 @@ impl Sender {
         Self {
             url: Url::parse(&format!("http://{at}/foto.jpg")).unwrap(),
             network: format!("127.0.0.1/32:{}", at.port()),
-            told,
+            current,
         }
     }
 
@@ -56,11 +56,11 @@ impl Sender {
             .collect();
         targets.push(format!("//127.0.0.1:{port}/x"));
         targets.push(format!("//localhost:{port}"));
-        let told = self.told.clone();
+        let current = self.current.clone();
         let turns = STATUSES
             .into_iter()
             .flat_map(move |status| targets.clone().into_iter().map(move |to| (status, to)));
-        turns.inspect(move |turn| told.lock().unwrap().clone_from(turn))
+        turns.inspect(move |turn| current.lock().unwrap().clone_from(turn))
     }
 }
 

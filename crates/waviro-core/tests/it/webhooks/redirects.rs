@@ -54,8 +54,8 @@ impl Script {
         let body = axum::body::to_bytes(body, 65_536).await.unwrap();
         let called = format!("{} {}", parts.method, parts.uri);
         let signed = parts.headers.contains_key("webhook-signature");
-        let told = format!("{signed} {}", String::from_utf8_lossy(&body));
-        script.calls.lock().unwrap().push((called, told));
+        let request = format!("{signed} {}", String::from_utf8_lossy(&body));
+        script.calls.lock().unwrap().push((called, request));
         let answer = script.answers.lock().unwrap().pop_front();
         let (status, text) = answer.unwrap_or((404, String::new()));
         let status = StatusCode::from_u16(status).unwrap();
@@ -160,11 +160,11 @@ async fn a_webhook_that_has_moved_gets_the_whole_post_at_its_new_place() {
             script.calls(),
             ["POST /exec", "POST /baru", "GET /echo", "GET /echo2"]
         );
-        let told = script.calls.lock().unwrap().clone();
-        assert_eq!(told[0].1, told[1].1);
+        let calls = script.calls.lock().unwrap().clone();
+        assert_eq!(calls[0].1, calls[1].1);
         assert!(
-            told[1].1.starts_with("true {\"keyword\":\"halo\""),
-            "{told:?}"
+            calls[1].1.starts_with("true {\"keyword\":\"halo\""),
+            "{calls:?}"
         );
     }
 }

@@ -8,8 +8,8 @@ use lofty::probe::Probe;
 
 use super::source::Source;
 
-/// Returns the duration; nothing if the library does not support the format (AMR) or cannot read the
-/// file.
+/// Returns the duration; nothing if the library does not support the format (AMR) or cannot read
+/// the file.
 pub(super) fn duration(file: Source) -> Option<Duration> {
     let options = ParseOptions::new().read_tags(false).read_cover_art(false);
     let probe = Probe::new(file).options(options).guess_file_type().ok()?;

@@ -10,6 +10,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod fields;
 pub mod page;
 pub mod problem;
 pub mod query;

@@ -15,7 +15,8 @@ use waviro_link::{Status, UnlinkedCause};
 
 use super::V1;
 use super::auth::{AtBot, Caller, ChangesBot, ChangesGateway};
-use super::body::{Body, Fields, FromFields, required};
+use super::body::Body;
+use super::fields::{Field, Name};
 use super::health::Health;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
@@ -100,54 +101,38 @@ pub struct NewBot {
 }
 
 /// A bot to add.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct AddBot {
     /// The bot's name.
     #[schema(
+        value_type = String,
         min_length = 1,
         max_length = 64,
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "toko"
     )]
-    name: String,
+    name: Field<Name>,
     /// An existing SecretKey to take over instead of a new key: visible ASCII characters, hard to
     /// guess, used by no other bot.
     #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
-    secret_key: Option<SecretKey>,
+    secret_key: Option<Field<SecretKey>>,
     /// An existing webhook key to take over instead of a new key. Must differ from the SecretKey.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
-    webhook_key: Option<WebhookKey>,
+    webhook_key: Option<Field<WebhookKey>>,
 }
 
 /// The changes to a bot. Absent and null fields stay unchanged.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct ChangeBot {
     /// The bot's new name.
     #[schema(
+        value_type = Option<String>,
         min_length = 1,
         max_length = 64,
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "toko"
     )]
-    name: Option<String>,
-}
-
-impl FromFields for AddBot {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let name = required("name", fields.name("name")?)?;
-        Ok(Self {
-            name,
-            secret_key: fields.secret_key("secret_key")?,
-            webhook_key: fields.webhook_key("webhook_key")?,
-        })
-    }
-}
-
-impl FromFields for ChangeBot {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let name = fields.name("name")?;
-        Ok(Self { name })
-    }
+    name: Option<Field<Name>>,
 }
 
 /// List bots
@@ -170,13 +155,10 @@ pub(crate) async fn list(
     caller: &Caller,
     paging: Paging,
 ) -> Result<Page<BotView>, Problem> {
-    let after = paging.after("bots")?.unwrap_or(0);
     let bots = services.bots.list().into_iter();
-    let seen = bots.filter(|bot| caller.may_see(bot) && i64::from(bot.id()) > after);
-    let rows = seen.take(paging.rows()).collect();
-    let (bots, next) = paging
-        .page("bots", rows, |bot: &Arc<Bot>| i64::from(bot.id()))
-        .into_parts();
+    let seen = bots.filter(|bot| caller.may_see(bot));
+    let page = paging.page_of("bots", seen, |bot: &Arc<Bot>| i64::from(bot.id()))?;
+    let (bots, next) = page.into_parts();
     let mut shown = Vec::with_capacity(bots.len());
     for bot in bots {
         shown.push(BotView::of(&bot, services).await?);
@@ -213,10 +195,10 @@ pub(crate) async fn add(
     asked: AddBot,
 ) -> Result<NewBot, Problem> {
     let own = OwnKeys {
-        secret: asked.secret_key,
-        webhook: asked.webhook_key,
+        secret: asked.secret_key.map(|key| key.0),
+        webhook: asked.webhook_key.map(|key| key.0),
     };
-    let (bot, key) = services.bots.add_with(&asked.name, own).await?;
+    let (bot, key) = services.bots.add_with(&asked.name.0, own).await?;
     let new = NewBot {
         bot: BotView::of(&bot, services).await?,
         secret_key: key.reveal().to_owned(),
@@ -259,7 +241,7 @@ pub(crate) async fn change(
     at: &ChangesBot,
     asked: ChangeBot,
 ) -> Result<BotView, Problem> {
-    if let Some(name) = asked.name {
+    if let Some(Field(name)) = asked.name {
         services.bots.rename(at.bot().id(), &name).await?;
     }
     BotView::of(at.bot(), services).await

@@ -11,8 +11,9 @@ use waviro_store::endpoint_of;
 
 use super::V1;
 use super::auth::{Admin, ChangesGateway};
-use super::body::{Body, Fields, FromFields, required};
+use super::body::Body;
 use super::causes::AttemptCauseCode;
+use super::fields::{Field, Whole};
 use super::page::Page;
 use super::problem::Problem;
 use super::responses::{AdminOnly, JsonResult, Missing};
@@ -23,12 +24,19 @@ use crate::services::{Services, SharedServices};
 /// waits for an answer.
 pub(super) const LONGEST: u64 = 60;
 
+/// The form of the timeout of a rule or subscription, in seconds.
+pub(super) type Timeout = Whole<1, LONGEST>;
+
 /// Checks that the timeout of a rule or subscription does not exceed the general timeout.
-pub(super) fn timeout(services: &Services, asked: Option<u64>) -> Result<Option<i64>, Problem> {
+pub(super) fn timeout(
+    services: &Services,
+    asked: Option<Field<Timeout>>,
+) -> Result<Option<i64>, Problem> {
+    let asked = asked.map(|asked| asked.0);
     let most = LONGEST.min(services.call_within_s);
     if asked.is_some_and(|asked| asked > most) {
         let form = format!("a whole number from 1 to {most}, as outbound.timeout_s allows");
-        return Err(Problem::InvalidField("timeout_s", form.into()));
+        return Err(Problem::invalid("timeout_s", form));
     }
     Ok(asked.and_then(|asked| i64::try_from(asked).ok()))
 }
@@ -66,7 +74,7 @@ pub struct EndpointView {
 }
 
 /// An endpoint to switch on.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct SwitchOn {
     /// The scheme, host and port; the rest of the URL is ignored.
     #[schema(
@@ -75,7 +83,7 @@ pub struct SwitchOn {
         format = "uri",
         example = "https://toko.example:443"
     )]
-    endpoint: Url,
+    endpoint: Field<Url>,
 }
 
 /// The result of switching an endpoint on.
@@ -84,13 +92,6 @@ pub struct SwitchedOn {
     /// The number of waiting deliveries that are due now.
     #[schema(minimum = 0)]
     pub(crate) due: u64,
-}
-
-impl FromFields for SwitchOn {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let endpoint = required("endpoint", fields.url("endpoint")?)?;
-        Ok(Self { endpoint })
-    }
 }
 
 /// List failing endpoints
@@ -145,7 +146,7 @@ pub(crate) async fn switch_on(
     _: &ChangesGateway,
     asked: SwitchOn,
 ) -> Result<SwitchedOn, Problem> {
-    let endpoint = endpoint_of(&asked.endpoint);
+    let endpoint = endpoint_of(&asked.endpoint.0);
     let endpoint_failures = services.store.endpoint_failures().await?;
     if !endpoint_failures
         .iter()

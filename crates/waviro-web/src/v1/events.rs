@@ -114,7 +114,7 @@ async fn listen(
             let bot = bot_named(&services.bots, named).filter(|bot| caller.may_see(bot));
             let form = || {
                 let form = "the id or the name of a bot that this token may see";
-                Problem::InvalidField("bot", form.into())
+                Problem::invalid("bot", form)
             };
             Some(bot.ok_or_else(form)?.id())
         }
@@ -199,7 +199,7 @@ impl StreamQuery {
 fn number(parameter: &'static str, text: &str) -> Result<i64, Problem> {
     // `parse` accepts a plus sign; an event number has only digits.
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let form = || Problem::InvalidField(parameter, "the number of an event, or 0".into());
+    let form = || Problem::invalid(parameter, "the number of an event, or 0");
     digits.then(|| text.parse().ok()).flatten().ok_or_else(form)
 }
 

@@ -39,7 +39,7 @@ use waviro_core::net::JSON;
 use waviro_store::{KeptAnswer, StoreError};
 
 use super::auth::{Caller, ChangesBot};
-use super::body::{self, FromFields};
+use super::body;
 use super::problem::{Limit, Problem};
 use crate::http;
 use crate::services::Services;
@@ -139,7 +139,7 @@ impl Attempt {
     ///
     /// # Errors
     /// See [`body::parse`].
-    pub(crate) fn body<T: FromFields>(&self) -> Result<T, Problem> {
+    pub(crate) fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         body::parse(&self.body)
     }
 }
@@ -159,7 +159,7 @@ pub(super) async fn middleware(
             Ok(response) => response,
             Err(problem) => problem.into_response(),
         },
-        Err(_) => Problem::InvalidField("Idempotency-Key", KEY_FORM.into()).into_response(),
+        Err(_) => Problem::invalid("Idempotency-Key", KEY_FORM).into_response(),
     }
 }
 

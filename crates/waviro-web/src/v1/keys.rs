@@ -12,14 +12,23 @@ use waviro_core::bots::{LONGEST_OVERLAP, SecretKey};
 
 use super::V1;
 use super::auth::{AtBot, ChangesBot};
-use super::body::{Body, Fields, FromFields};
+use super::body::Body;
+use super::fields::{Field, Whole};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult};
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
-/// The default overlap: a day, to change the key on every machine that uses the key.
-const USUAL_OVERLAP: u64 = 86_400;
+/// The form of an overlap, in seconds.
+pub(super) type Overlap = Whole<0, { LONGEST_OVERLAP.as_secs() }>;
+
+/// Returns the overlap of a body. The default is a day, to change the key or the secret on every
+/// machine that uses the old value.
+pub(super) fn overlap(asked: Option<Field<Overlap>>) -> Duration {
+    asked.map_or(Duration::from_hours(24), |asked| {
+        Duration::from_secs(asked.0)
+    })
+}
 
 /// The hex digits of a fingerprint: enough to distinguish two keys, useless to guess a key.
 const SHOWN: usize = 12;
@@ -63,16 +72,16 @@ pub struct OldKey {
 }
 
 /// The options of a key's replacement.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct Rotate {
     /// The seconds for which the old key stays valid; 0 invalidates the old key at once. Null is
     /// the same as absent.
-    #[schema(minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
-    overlap_s: Option<u32>,
+    #[schema(value_type = Option<u32>, minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
+    overlap_s: Option<Field<Overlap>>,
     /// An existing SecretKey to take over instead of a new key: visible ASCII characters, hard to
     /// guess, used by no other bot.
     #[schema(value_type = Option<String>, min_length = 16, max_length = 128)]
-    secret_key: Option<SecretKey>,
+    secret_key: Option<Field<SecretKey>>,
 }
 
 /// A new key.
@@ -84,16 +93,6 @@ pub struct NewKey {
     /// When the old key becomes invalid; null if the old key is already invalid.
     #[schema(required)]
     pub(crate) previous_until: Option<Timestamp>,
-}
-
-impl FromFields for Rotate {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let overlap = fields.whole("overlap_s", 0..=LONGEST_OVERLAP.as_secs())?;
-        Ok(Self {
-            overlap_s: overlap.and_then(|seconds| u32::try_from(seconds).ok()),
-            secret_key: fields.secret_key("secret_key")?,
-        })
-    }
 }
 
 /// Show the facts about a bot's keys
@@ -149,10 +148,9 @@ pub(crate) async fn rotate(
     at: &ChangesBot,
     asked: Rotate,
 ) -> Result<NewKey, Problem> {
-    let overlap = asked.overlap_s.map_or(USUAL_OVERLAP, u64::from);
-    let overlap = Duration::from_secs(overlap);
+    let overlap = overlap(asked.overlap_s);
     let random = || SecretKey::random(&mut rand::rng());
-    let key = asked.secret_key.unwrap_or_else(random);
+    let key = asked.secret_key.map_or_else(random, |key| key.0);
     services.bots.set_key(at.bot().id(), &key, overlap).await?;
     let row = services.store.bot(at.bot().id()).await?;
     let previous = row.and_then(|row| row.previous_key);

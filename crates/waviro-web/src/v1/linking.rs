@@ -20,8 +20,9 @@ use waviro_store::clock::millis;
 
 use super::V1;
 use super::auth::ChangesBot;
-use super::body::{Body, Fields, FromFields, required};
+use super::body::Body;
 use super::bots::LinkState;
+use super::fields::Field;
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Unavailable};
 use super::timestamp::Timestamp;
@@ -58,11 +59,11 @@ pub struct Linking {
 }
 
 /// The phone for a pairing code.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct AskPairingCode {
     /// The phone's number: country code first, digits only.
     #[schema(pattern = "^[1-9][0-9]{6,14}$", example = "6281200000001", value_type = String)]
-    number: Number,
+    number: Field<Number>,
 }
 
 /// A pairing code to type on the phone.
@@ -71,13 +72,6 @@ pub struct PairingCode {
     /// Eight characters to type on the phone under Linked devices, Link with phone number.
     #[schema(example = "ABCD-EFGH")]
     pub(crate) code: String,
-}
-
-impl FromFields for AskPairingCode {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let number = required("number", fields.number("number")?)?;
-        Ok(Self { number })
-    }
 }
 
 /// Link a bot
@@ -203,7 +197,7 @@ pub(crate) async fn pairing_code(
         ));
     }
     let link = at.bot().link().ok_or(Problem::WhatsAppUnavailable)?;
-    let code = link.pairing_code(&asked.number).await?;
+    let code = link.pairing_code(&asked.number.0).await?;
     Ok(PairingCode { code })
 }
 

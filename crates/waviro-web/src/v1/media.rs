@@ -76,8 +76,8 @@ async fn open(
             _ => {}
         }
     }
-    let expires = expires.ok_or(Problem::MissingField("expires"))?;
-    let signature = signature.ok_or(Problem::MissingField("signature"))?;
+    let expires = expires.ok_or(Problem::MissingField("expires".into()))?;
+    let signature = signature.ok_or(Problem::MissingField("signature".into()))?;
     // A value that is not a number cannot have a valid signature.
     let expires = expires.parse().map_err(|_| Problem::BadSignature)?;
     let id = id.ok_or(Problem::BadSignature)?;

@@ -1,5 +1,6 @@
 //! `/v1/bots/{bot}/messages`: the message log, the history of a message, and sending.
 
+mod content;
 mod cursor;
 pub(crate) mod send;
 mod view;
@@ -158,10 +159,8 @@ impl MessageSearch {
         ];
         let text = query.text("text")?;
         if text.is_some_and(|text| text.chars().count() > LOOKED_FOR) {
-            return Err(Problem::InvalidField(
-                "text",
-                format!("at most {LOOKED_FOR} characters").into(),
-            ));
+            let form = format!("at most {LOOKED_FOR} characters");
+            return Err(Problem::invalid("text", form));
         }
         let filter = LogFilter {
             chat: query.text("chat")?.map(address),

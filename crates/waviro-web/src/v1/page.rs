@@ -4,7 +4,6 @@
 //! added or removed between two pages cause no repeated and no missing rows. A cursor is opaque to
 //! clients: its content may change.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -81,10 +80,7 @@ fn wanted(value: &str) -> Result<usize, Problem> {
         .parse()
         .ok()
         .filter(|limit| digits && (1..=MOST).contains(limit));
-    limit.ok_or(Problem::InvalidField(
-        "limit",
-        Cow::Borrowed("a whole number from 1 to 100"),
-    ))
+    limit.ok_or(Problem::invalid("limit", "a whole number from 1 to 100"))
 }
 
 /// Returns all rows of a list, page by page. Only for lists with at most a few hundred rows.
@@ -135,12 +131,7 @@ impl Paging {
             let (of, key) = text.split_once(':')?;
             (of == list).then(|| key.parse().ok())?
         };
-        let wrong = || {
-            Problem::InvalidField(
-                "cursor",
-                Cow::Borrowed("the value of next from a page of this list"),
-            )
-        };
+        let wrong = || Problem::invalid("cursor", "the value of next from a page of this list");
         read().map(Some).ok_or_else(wrong)
     }
 
@@ -163,6 +154,19 @@ impl Paging {
         let next = rows.last().filter(|_| more);
         let next = next.map(|row| URL_SAFE_NO_PAD.encode(format!("{list}:{}", key(row))));
         Page { data: rows, next }
+    }
+
+    /// Builds the page of a list that is in memory as a whole, ordered by id.
+    pub fn page_of<R>(
+        self,
+        list: &str,
+        rows: impl IntoIterator<Item = R>,
+        id: impl Fn(&R) -> i64,
+    ) -> Result<Page<R>, Problem> {
+        let after = self.after(list)?.unwrap_or(0);
+        let rows = rows.into_iter().filter(|row| id(row) > after);
+        let rows = rows.take(self.rows()).collect();
+        Ok(self.page(list, rows, id))
     }
 
     /// Builds the page of a search that may have stopped early; the next page continues at `go_on`.

@@ -14,12 +14,12 @@ use utoipa::ToSchema;
 use waviro_core::net::{FetchError, Refused};
 use waviro_link::{Status, UnlinkedCause};
 
-use super::body::URL_FORM;
+use super::fields::{BadUrl, URL_FORM};
 use crate::http;
 
 pub use limit::Limit;
 
-pub(super) use causes::{NAME_FORM, keys_alike};
+pub(super) use causes::keys_alike;
 
 /// The media type of a [`ProblemBody`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -54,11 +54,11 @@ pub enum Problem {
     /// The body is not JSON or not an object. The value names the place of the JSON error.
     InvalidBody(String),
     /// A required field or parameter is missing.
-    MissingField(&'static str),
+    MissingField(Cow<'static, str>),
     /// A field or parameter has a wrong value. The second value is the expected form.
-    InvalidField(&'static str, Cow<'static, str>),
+    InvalidField(Cow<'static, str>, Cow<'static, str>),
     /// A field has no valid URL, with the reason.
-    InvalidUrl(&'static str, BadUrl),
+    InvalidUrl(Cow<'static, str>, BadUrl),
     /// The guard refuses the URL in the field.
     UrlRefused(&'static str, Refused),
     /// Another bot, token or user has the name.
@@ -109,17 +109,6 @@ pub enum Problem {
     Internal,
 }
 
-/// The reasons for which a text is no valid URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadUrl {
-    /// The value is no text or no absolute URL.
-    NotAUrl,
-    /// The URL has more than [`waviro_core::limits::URL_CAP`] bytes.
-    TooLong,
-    /// The scheme is neither http nor https.
-    Scheme,
-}
-
 /// The error of a request, as defined by RFC 9457.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
@@ -141,13 +130,22 @@ pub struct ProblemBody {
     /// The wrong field or parameter, if the problem is about a field.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    field: Option<&'static str>,
+    field: Option<String>,
     /// The id of the request in the log; also in the header `X-Request-Id`.
     #[schema(example = "1f2e3d4c")]
     request_id: String,
 }
 
 impl Problem {
+    /// Creates the problem of a wrong value: `FIELD must be FORM`.
+    #[must_use]
+    pub fn invalid(
+        field: impl Into<Cow<'static, str>>,
+        form: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::InvalidField(field.into(), form.into())
+    }
+
     /// Returns a sample of each kind, for the documentation.
     #[must_use]
     pub fn samples() -> Vec<Self> {
@@ -165,8 +163,8 @@ impl Problem {
             Self::BodyTooLarge,
             Self::BodyIncomplete,
             Self::InvalidBody(String::new()),
-            Self::MissingField("name"),
-            Self::InvalidField("limit", Cow::Borrowed("")),
+            Self::MissingField("name".into()),
+            Self::invalid("limit", ""),
             Self::UrlRefused("url", Refused::NoHost),
             Self::NameTaken("bot"),
             Self::KeyTaken,
@@ -271,12 +269,12 @@ impl Problem {
 
     /// Returns the wrong field or parameter.
     #[must_use]
-    pub fn field(&self) -> Option<&'static str> {
+    pub fn field(&self) -> Option<&str> {
         match self {
             Self::MissingField(field)
             | Self::InvalidField(field, _)
-            | Self::InvalidUrl(field, _)
-            | Self::UrlRefused(field, _) => Some(field),
+            | Self::InvalidUrl(field, _) => Some(field),
+            Self::UrlRefused(field, _) => Some(field),
             Self::KeyTaken => Some("secret_key"),
             Self::KeywordTaken(_) => Some("keyword"),
             Self::NotRegistered | Self::NotInGroup => Some("to"),
@@ -284,17 +282,6 @@ impl Problem {
             Self::NameTaken(_) => Some("name"),
             Self::IdempotencyConflict => Some("Idempotency-Key"),
             _ => None,
-        }
-    }
-
-    /// Renames the field of the problem. Used for a nested field.
-    #[must_use]
-    pub fn inside(self, field: &'static str) -> Self {
-        match self {
-            Self::MissingField(_) => Self::MissingField(field),
-            Self::InvalidField(_, should) => Self::InvalidField(field, should),
-            Self::InvalidUrl(_, bad) => Self::InvalidUrl(field, bad),
-            other => other,
         }
     }
 
@@ -366,7 +353,7 @@ impl Problem {
             status: status.as_u16(),
             detail: self.detail(body_cap),
             code,
-            field: self.field(),
+            field: self.field().map(ToOwned::to_owned),
             request_id: id.to_owned(),
         };
         // The body has only strings and a number, so serialization cannot fail.

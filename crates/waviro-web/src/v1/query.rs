@@ -1,15 +1,13 @@
 //! The query parameters of a list: `?name=value&…`, beside the parameters of its page.
 
-use std::borrow::Cow;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use url::{Url, form_urlencoded};
 use waviro_store::clock::Millis;
 
-use super::body::http_url;
+use super::fields::{http_url, one_of};
 use super::problem::Problem;
-use super::timestamp::Timestamp;
+use super::timestamp::{TIMESTAMP_FORM, Timestamp};
 
 /// Extractor: the query parameters of a request. An empty value is the same as absent. If a
 /// parameter is repeated, the last value counts. Unknown parameters are ignored.
@@ -44,7 +42,7 @@ impl Query {
             .map(|(_, value)| value.as_str())
             .filter(|value| !value.is_empty());
         match said {
-            Some(text) if text.contains('\0') => Err(wrong(name, "a text without NUL")),
+            Some(text) if text.contains('\0') => Err(Problem::invalid(name, "a text without NUL")),
             said => Ok(said),
         }
     }
@@ -60,7 +58,9 @@ impl Query {
     ) -> Result<Option<T>, Problem> {
         // An empty word is an error here.
         let said = self.0.iter().rev().find(|(known, _)| known == name);
-        said.map(|(_, said)| one_of(name, said, words)).transpose()
+        let wrong = |form| Problem::invalid(name, form);
+        said.map(|(_, said)| one_of(said, words).map_err(wrong))
+            .transpose()
     }
 
     /// Returns an http or https URL.
@@ -70,7 +70,7 @@ impl Query {
     pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
         // An empty URL is an error here.
         let said = self.0.iter().rev().find(|(known, _)| known == name);
-        let bad = |bad| Problem::InvalidUrl(name, bad);
+        let bad = |bad| Problem::InvalidUrl(name.into(), bad);
         said.map(|(_, text)| http_url(text).map_err(bad))
             .transpose()
     }
@@ -84,26 +84,7 @@ impl Query {
         let said = said.map(|(_, value)| value.as_str());
         // In a query, a plus sign decodes to a space, even in the offset of a timestamp.
         let read = |text: &str| Timestamp::parse(&text.replace(' ', "+"));
-        said.map(|text| read(text).ok_or_else(|| wrong(name, TIMESTAMP_FORM)))
+        said.map(|text| read(text).ok_or_else(|| Problem::invalid(name, TIMESTAMP_FORM)))
             .transpose()
     }
-}
-
-/// Returns the meaning of `said` in a list of words.
-///
-/// # Errors
-/// [`Problem::InvalidField`] with the list of words.
-pub fn one_of<T: Copy>(name: &'static str, said: &str, words: &[(&str, T)]) -> Result<T, Problem> {
-    let known = words.iter().find(|(word, _)| *word == said);
-    known.map(|(_, meant)| *meant).ok_or_else(|| {
-        let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        Problem::InvalidField(name, format!("one of {}", all.join(", ")).into())
-    })
-}
-
-/// The form of a timestamp, for error texts.
-pub const TIMESTAMP_FORM: &str = "a time in RFC 3339, such as 2026-01-02T03:04:05Z";
-
-fn wrong(name: &'static str, form: &'static str) -> Problem {
-    Problem::InvalidField(name, Cow::Borrowed(form))
 }

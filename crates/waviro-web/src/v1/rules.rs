@@ -5,6 +5,7 @@ use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,8 +15,9 @@ use waviro_store::{AddRule, MAX_RULES, NewRule, RuleChange, RuleRow};
 
 use super::V1;
 use super::auth::{AtBot, ChangesBot, path_id};
-use super::body::{Body, Fields, FromFields, permitted, required};
-use super::endpoints::{LONGEST, timeout};
+use super::body::{Body, permitted};
+use super::endpoints::{Timeout, timeout};
+use super::fields::{Expected, Field, Form, present};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Located, located};
@@ -64,18 +66,19 @@ pub struct RuleView {
 }
 
 /// A rule to add.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = AddRule)]
 pub struct AddRuleBody {
     /// The beginning of a matching text, in upper or lower case; surrounding white space is
     /// ignored. With an empty, null or absent keyword, the rule gets each text without another
     /// rule.
     #[schema(
+        value_type = Option<String>,
         max_length = 200,
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "penawaran#"
     )]
-    keyword: Option<String>,
+    keyword: Option<Field<Keyword>>,
     /// The URL for the texts.
     #[schema(
         value_type = String,
@@ -83,21 +86,25 @@ pub struct AddRuleBody {
         format = "uri",
         example = "https://toko.example/webhook.php"
     )]
-    url: Url,
+    url: Field<Url>,
     /// True if the rule is active.
-    #[schema(default = true)]
-    enabled: Option<bool>,
+    #[schema(value_type = Option<bool>, default = true)]
+    enabled: Option<Field<bool>>,
     /// True if the rule also applies to texts in groups.
-    #[schema(default = false)]
-    groups: Option<bool>,
+    #[schema(value_type = Option<bool>, default = false)]
+    groups: Option<Field<bool>>,
     /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
     /// `outbound.timeout_s`.
-    #[schema(minimum = 1, maximum = 60, example = 10)]
-    timeout_s: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<Field<Timeout>>,
 }
 
 /// The changes to a rule. Absent fields stay unchanged.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[expect(
+    clippy::option_option,
+    reason = "null removes the timeout, an absent field keeps the timeout"
+)]
 pub struct ChangeRule {
     /// The beginning of a matching text. With an empty or null keyword, the rule gets each text
     /// without another rule.
@@ -107,7 +114,8 @@ pub struct ChangeRule {
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "penawaran#"
     )]
-    keyword: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    keyword: Option<Field<Keyword>>,
     /// The URL for the texts. Waiting deliveries go to the new URL.
     #[schema(
         value_type = Option<String>,
@@ -115,57 +123,39 @@ pub struct ChangeRule {
         format = "uri",
         example = "https://toko.example/webhook.php"
     )]
-    url: Option<Url>,
+    url: Option<Field<Url>>,
     /// True if the rule is active. Enabling the rule clears `off_cause`.
-    enabled: Option<bool>,
+    #[schema(value_type = Option<bool>)]
+    enabled: Option<Field<bool>>,
     /// True if the rule also applies to texts in groups.
-    groups: Option<bool>,
+    #[schema(value_type = Option<bool>)]
+    groups: Option<Field<bool>>,
     /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
-    timeout_s: Option<Timeout>,
+    #[serde(default, deserialize_with = "present")]
+    timeout_s: Option<Option<Field<Timeout>>>,
 }
 
-/// The timeout of a rule in seconds; `None` for the general timeout.
-struct Timeout(Option<u64>);
+/// The keyword of a rule without surrounding white space; `null` is the empty keyword.
+struct Keyword;
 
-impl FromFields for AddRuleBody {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        Ok(Self {
-            keyword: keyword_of(fields)?,
-            url: required("url", fields.url("url")?)?,
-            enabled: fields.flag("enabled")?,
-            groups: fields.flag("groups")?,
-            timeout_s: fields.whole("timeout_s", 1..=LONGEST)?,
+impl Form for Keyword {
+    type Value = String;
+
+    fn read(value: &Value) -> Result<String, Expected> {
+        let fits = |text: &&str| {
+            text.chars().count() <= KEYWORD_CAP && !text.chars().any(char::is_control)
+        };
+        let text = if value.is_null() {
+            Some("")
+        } else {
+            value.as_str()
+        };
+        let keyword = text.filter(fits).map(|text| text.trim().to_owned());
+        keyword.ok_or_else(|| {
+            format!("at most {KEYWORD_CAP} characters without control characters").into()
         })
     }
-}
-
-impl FromFields for ChangeRule {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let keyword = keyword_of(fields)?;
-        let timeout_s = fields.whole("timeout_s", 1..=LONGEST)?;
-        Ok(Self {
-            keyword: fields.has("keyword").then(|| keyword.unwrap_or_default()),
-            url: fields.url("url")?,
-            enabled: fields.flag("enabled")?,
-            groups: fields.flag("groups")?,
-            timeout_s: fields.has("timeout_s").then_some(Timeout(timeout_s)),
-        })
-    }
-}
-
-fn keyword_of(fields: &Fields) -> Result<Option<String>, Problem> {
-    let form = || {
-        let form = format!("at most {KEYWORD_CAP} characters without control characters");
-        Problem::InvalidField("keyword", form.into())
-    };
-    let Some(keyword) = fields.text("keyword").map_err(|_| form())? else {
-        return Ok(None);
-    };
-    if keyword.chars().count() > KEYWORD_CAP || keyword.chars().any(char::is_control) {
-        return Err(form());
-    }
-    Ok(Some(keyword.trim().to_owned()))
 }
 
 /// List rules
@@ -188,10 +178,8 @@ pub(crate) async fn list(
     at: &AtBot,
     paging: Paging,
 ) -> Result<Page<RuleView>, Problem> {
-    let after = paging.after("rules")?.unwrap_or(0);
-    let rules = services.store.rules(at.bot().id()).await?.into_iter();
-    let rows = rules.filter(|rule| rule.id > after).take(paging.rows());
-    let page = paging.page("rules", rows.collect(), |rule: &RuleRow| rule.id);
+    let rules = services.store.rules(at.bot().id()).await?;
+    let page = paging.page_of("rules", rules, |rule: &RuleRow| rule.id)?;
     Ok(page.map(RuleView::from))
 }
 
@@ -223,21 +211,17 @@ pub(crate) async fn add(
     at: &ChangesBot,
     asked: AddRuleBody,
 ) -> Result<RuleView, Problem> {
-    let keyword = asked.keyword.unwrap_or_default();
+    let keyword = asked.keyword.map(|keyword| keyword.0).unwrap_or_default();
     let new = NewRule {
         folded: keyword::seen(&keyword),
         keyword,
-        url: permitted("url", asked.url, &services.net, &at.bot().settings().allow)?,
-        enabled: asked.enabled.unwrap_or(true),
-        in_groups: asked.groups.unwrap_or(false),
+        url: permitted(services, at, "url", asked.url)?,
+        enabled: asked.enabled.is_none_or(|enabled| enabled.0),
+        in_groups: asked.groups.is_some_and(|groups| groups.0),
         timeout_s: timeout(services, asked.timeout_s)?,
     };
-    let added = services
-        .store
-        .add_rule(at.bot().id(), new, services.clock.now())
-        .await;
-    let rule = done(added?)?;
-    Ok(rule)
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
+    done(services.store.add_rule(bot_id, new, now).await?)
 }
 
 /// Show a rule
@@ -283,28 +267,20 @@ pub(crate) async fn change(
     id: i64,
     asked: ChangeRule,
 ) -> Result<RuleView, Problem> {
-    let url = asked
-        .url
-        .map(|url| permitted("url", url, &services.net, &at.bot().settings().allow));
-    let timeout_s = asked
-        .timeout_s
-        .map(|Timeout(asked)| timeout(services, asked));
+    let url = asked.url.map(|url| permitted(services, at, "url", url));
+    let timeout_s = asked.timeout_s.map(|asked| timeout(services, asked));
     let change = RuleChange {
-        keyword: asked.keyword.map(|keyword| {
+        keyword: asked.keyword.map(|Field(keyword)| {
             let seen = keyword::seen(&keyword);
             (keyword, seen)
         }),
         url: url.transpose()?,
-        enabled: asked.enabled,
-        in_groups: asked.groups,
+        enabled: asked.enabled.map(|enabled| enabled.0),
+        in_groups: asked.groups.map(|groups| groups.0),
         timeout_s: timeout_s.transpose()?,
     };
-    let now = services.clock.now();
-    let changed = services
-        .store
-        .change_rule(at.bot().id(), id, change, now)
-        .await?;
-    done(changed)
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
+    done(services.store.change_rule(bot_id, id, change, now).await?)
 }
 
 /// Remove a rule
@@ -324,12 +300,9 @@ async fn http_remove(
 }
 
 pub(crate) async fn remove(services: &Services, at: &ChangesBot, id: i64) -> Result<(), Problem> {
-    let now = services.clock.now();
-    if services.store.delete_rule(at.bot().id(), id, now).await? {
-        Ok(())
-    } else {
-        Err(Problem::NoSuch("rule"))
-    }
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
+    let removed = services.store.delete_rule(bot_id, id, now).await?;
+    removed.then_some(()).ok_or(Problem::NoSuch("rule"))
 }
 
 fn done(added: AddRule) -> Result<RuleView, Problem> {

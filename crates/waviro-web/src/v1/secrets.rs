@@ -2,26 +2,23 @@
 //! recognize the bot. Both are shown on every request, because the user must copy the values into
 //! the receiving program.
 
-use std::time::Duration;
-
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waviro_core::bots::{LONGEST_OVERLAP, Profile, SetKeyError, WebhookKey as OwnWebhookKey};
+use waviro_core::bots::{Profile, SetKeyError, WebhookKey as OwnWebhookKey};
 use waviro_store::clock::Millis;
 
 use super::V1;
 use super::auth::ChangesBot;
-use super::body::{Body, Fields, FromFields};
+use super::body::Body;
+use super::fields::Field;
+use super::keys::{Overlap, overlap};
 use super::problem::{Problem, keys_alike};
 use super::responses::JsonResult;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
-
-/// The default overlap: a day, to change the secret on every machine that uses the secret.
-const USUAL_OVERLAP: u64 = 86_400;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
@@ -61,34 +58,20 @@ pub struct OldSecret {
 }
 
 /// The options of a signing secret's replacement.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct RotateSecret {
     /// The seconds for which the old secret signs beside the new secret. Null is the same as
     /// absent.
-    #[schema(minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
-    overlap_s: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 604_800, default = 86_400, example = 86_400)]
+    overlap_s: Option<Field<Overlap>>,
 }
 
 /// The options of a webhook key's replacement.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct SetWebhookKey {
     /// An existing webhook key to take over instead of a new key. Must differ from the SecretKey.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128, example = "YourSecretWebhookKey")]
-    webhook_key: Option<OwnWebhookKey>,
-}
-
-impl FromFields for SetWebhookKey {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let webhook_key = fields.webhook_key("webhook_key")?;
-        Ok(Self { webhook_key })
-    }
-}
-
-impl FromFields for RotateSecret {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let overlap_s = fields.whole("overlap_s", 0..=LONGEST_OVERLAP.as_secs())?;
-        Ok(Self { overlap_s })
-    }
+    webhook_key: Option<Field<OwnWebhookKey>>,
 }
 
 /// Show the webhook key
@@ -133,7 +116,8 @@ pub(crate) async fn rotate_webhook_key(
     at: &ChangesBot,
     asked: SetWebhookKey,
 ) -> Result<WebhookKey, Problem> {
-    let key = asked.webhook_key.unwrap_or_else(OwnWebhookKey::random);
+    let key = asked.webhook_key;
+    let key = key.map_or_else(OwnWebhookKey::random, |key| key.0);
     let set = services.profiles.set_webhook_key(at.bot().id(), &key).await;
     set.map_err(|error| match error {
         SetKeyError::KeysAlike => keys_alike("webhook_key"),
@@ -187,11 +171,8 @@ pub(crate) async fn rotate_signing_secret(
     at: &ChangesBot,
     asked: RotateSecret,
 ) -> Result<SigningSecret, Problem> {
-    let overlap = Duration::from_secs(asked.overlap_s.unwrap_or(USUAL_OVERLAP));
-    let rotated = services
-        .profiles
-        .rotate_signing(at.bot().id(), overlap)
-        .await?;
+    let (bot_id, overlap) = (at.bot().id(), overlap(asked.overlap_s));
+    let rotated = services.profiles.rotate_signing(bot_id, overlap).await?;
     Ok(SigningSecret::of(&rotated, services.clock.now()))
 }
 

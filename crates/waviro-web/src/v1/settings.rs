@@ -1,7 +1,7 @@
 //! `/v1/bots/{bot}/settings`: the settings of a bot that change its default behaviour.
 
 use axum::Json;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
@@ -12,7 +12,7 @@ use waviro_core::bots::Settings;
 
 use super::V1;
 use super::auth::{AtBot, ChangesBot};
-use super::body::{Body, Fields, FromFields};
+use super::body::Body;
 use super::problem::Problem;
 use super::responses::{AdminOnly, JsonResult};
 use crate::services::{Services, SharedServices};
@@ -77,13 +77,8 @@ pub struct PacingForm {
 
 /// The changes to a bot's settings: a JSON merge patch (RFC 7396). Absent fields stay unchanged;
 /// null restores the default.
+#[derive(Deserialize)]
 pub struct ChangeSettings(Value);
-
-impl FromFields for ChangeSettings {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        Ok(Self(Value::Object(fields.all().clone())))
-    }
-}
 
 impl ToSchema for ChangeSettings {}
 

@@ -5,6 +5,7 @@ use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,8 +16,9 @@ use waviro_store::{
 
 use super::V1;
 use super::auth::{AtBot, ChangesBot, path_id};
-use super::body::{Body, Fields, FromFields, permitted, required};
-use super::endpoints::{LONGEST, timeout};
+use super::body::{Body, permitted};
+use super::endpoints::{Timeout, timeout};
+use super::fields::{Expected, Field, Form, present};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Located, located};
@@ -91,7 +93,7 @@ pub struct SubscriptionView {
 }
 
 /// A subscription to add.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = AddSubscription)]
 pub struct AddBody {
     /// The URL for the events.
@@ -101,25 +103,25 @@ pub struct AddBody {
         format = "uri",
         example = "https://toko.example/events.php"
     )]
-    url: Url,
+    url: Field<Url>,
     /// The kinds of events; `*` for all events.
     #[schema(value_type = Vec<KindWord>, min_items = 1, max_items = 20)]
-    kinds: Kinds,
+    kinds: Field<Kinds>,
     /// True if the subscription is active.
-    #[schema(default = true)]
-    enabled: Option<bool>,
+    #[schema(value_type = Option<bool>, default = true)]
+    enabled: Option<Field<bool>>,
     /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
     /// `outbound.timeout_s`.
-    #[schema(minimum = 1, maximum = 60, example = 10)]
-    timeout_s: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
+    timeout_s: Option<Field<Timeout>>,
 }
 
 /// The changes to a subscription. Absent fields stay unchanged.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[schema(as = ChangeSubscription)]
 #[expect(
     clippy::option_option,
-    reason = "null removes the deadline, an absent field keeps the deadline"
+    reason = "null removes the timeout, an absent field keeps the timeout"
 )]
 pub struct ChangeBody {
     /// The URL for the events. Waiting deliveries go to the new URL.
@@ -129,51 +131,30 @@ pub struct ChangeBody {
         format = "uri",
         example = "https://toko.example/events.php"
     )]
-    url: Option<Url>,
+    url: Option<Field<Url>>,
     /// The kinds of events from the next event on; `*` for all events.
     #[schema(value_type = Option<Vec<KindWord>>, min_items = 1, max_items = 20)]
-    kinds: Option<Kinds>,
+    kinds: Option<Field<Kinds>>,
     /// True if the subscription is active. Enabling the subscription clears `off_cause`.
-    enabled: Option<bool>,
+    #[schema(value_type = Option<bool>)]
+    enabled: Option<Field<bool>>,
     /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
-    #[schema(minimum = 1, maximum = 60, example = 10)]
-    timeout_s: Option<Option<u64>>,
+    #[schema(value_type = Option<Option<u64>>, minimum = 1, maximum = 60, example = 10)]
+    #[serde(default, deserialize_with = "present")]
+    timeout_s: Option<Option<Field<Timeout>>>,
 }
 
-impl FromFields for AddBody {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        Ok(Self {
-            url: required("url", fields.url("url")?)?,
-            kinds: required("kinds", kinds_of(fields)?)?,
-            enabled: fields.flag("enabled")?,
-            timeout_s: fields.whole("timeout_s", 1..=LONGEST)?,
-        })
+impl Form for Kinds {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, Expected> {
+        const MOST: usize = 20;
+        let list = value.as_array().filter(|list| list.len() <= MOST);
+        let words =
+            list.and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+        let kinds = words.and_then(Self::of);
+        kinds.ok_or("a list of kinds of events, or [\"*\"] for all".into())
     }
-}
-
-impl FromFields for ChangeBody {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let timeout_s = fields.whole("timeout_s", 1..=LONGEST)?;
-        Ok(Self {
-            url: fields.url("url")?,
-            kinds: kinds_of(fields)?,
-            enabled: fields.flag("enabled")?,
-            timeout_s: fields.has("timeout_s").then_some(timeout_s),
-        })
-    }
-}
-
-fn kinds_of(fields: &Fields) -> Result<Option<Kinds>, Problem> {
-    const MOST: usize = 20;
-    let wrong = || {
-        let form = "a list of kinds of events, or [\"*\"] for all";
-        Problem::InvalidField("kinds", form.into())
-    };
-    let Some(words) = fields.texts("kinds").map_err(|_| wrong())? else {
-        return Ok(None);
-    };
-    let kinds = (words.len() <= MOST).then(|| Kinds::of(words)).flatten();
-    kinds.map(Some).ok_or_else(wrong)
 }
 
 /// List subscriptions
@@ -196,16 +177,8 @@ pub(crate) async fn list(
     at: &AtBot,
     paging: Paging,
 ) -> Result<Page<SubscriptionView>, Problem> {
-    let after = paging.after("subscriptions")?.unwrap_or(0);
-    let rows = services
-        .store
-        .subscriptions(at.bot().id())
-        .await?
-        .into_iter();
-    let rows = rows.filter(|row| row.id > after).take(paging.rows());
-    let page = paging.page("subscriptions", rows.collect(), |row: &SubscriptionRow| {
-        row.id
-    });
+    let rows = services.store.subscriptions(at.bot().id()).await?;
+    let page = paging.page_of("subscriptions", rows, |row: &SubscriptionRow| row.id)?;
     Ok(page.map(SubscriptionView::from))
 }
 
@@ -238,16 +211,13 @@ pub(crate) async fn add(
     asked: AddBody,
 ) -> Result<SubscriptionView, Problem> {
     let new = NewSubscription {
-        url: permitted("url", asked.url, &services.net, &at.bot().settings().allow)?,
-        kinds: asked.kinds,
-        enabled: asked.enabled.unwrap_or(true),
+        url: permitted(services, at, "url", asked.url)?,
+        kinds: asked.kinds.0,
+        enabled: asked.enabled.is_none_or(|enabled| enabled.0),
         timeout_s: timeout(services, asked.timeout_s)?,
     };
-    let now = services.clock.now();
-    let added = services
-        .store
-        .add_subscription(at.bot().id(), new, now)
-        .await?;
+    let (bot_id, now) = (at.bot().id(), services.clock.now());
+    let added = services.store.add_subscription(bot_id, new, now).await?;
     let added = added.ok_or(Problem::TooMany("subscriptions", MAX_SUBSCRIPTIONS))?;
     Ok(added.into())
 }
@@ -298,21 +268,17 @@ pub(crate) async fn change(
     id: i64,
     asked: ChangeBody,
 ) -> Result<SubscriptionView, Problem> {
-    let url = asked
-        .url
-        .map(|url| permitted("url", url, &services.net, &at.bot().settings().allow));
+    let url = asked.url.map(|url| permitted(services, at, "url", url));
     let timeout_s = asked.timeout_s.map(|asked| timeout(services, asked));
     let change = SubscriptionChange {
         url: url.transpose()?,
-        kinds: asked.kinds,
-        enabled: asked.enabled,
+        kinds: asked.kinds.map(|kinds| kinds.0),
+        enabled: asked.enabled.map(|enabled| enabled.0),
         timeout_s: timeout_s.transpose()?,
     };
     let (bot_id, now) = (at.bot().id(), services.clock.now());
-    let changed = services
-        .store
-        .change_subscription(bot_id, id, change, now)
-        .await?;
+    let store = &services.store;
+    let changed = store.change_subscription(bot_id, id, change, now).await?;
     Ok(changed.ok_or(MISSING)?.into())
 }
 
@@ -335,11 +301,8 @@ async fn http_remove(
 
 pub(crate) async fn remove(services: &Services, at: &ChangesBot, id: i64) -> Result<(), Problem> {
     let (bot_id, now) = (at.bot().id(), services.clock.now());
-    if services.store.delete_subscription(bot_id, id, now).await? {
-        Ok(())
-    } else {
-        Err(MISSING)
-    }
+    let removed = services.store.delete_subscription(bot_id, id, now).await?;
+    removed.then_some(()).ok_or(MISSING)
 }
 
 const MISSING: Problem = Problem::NoSuch("subscription");
@@ -358,15 +321,11 @@ impl<S: Send + Sync> FromRequestParts<S> for SubscriptionId {
 
 impl From<SubscriptionRow> for SubscriptionView {
     fn from(row: SubscriptionRow) -> Self {
+        let kinds = row.kinds.words().into_iter().map(ToOwned::to_owned);
         Self {
             id: row.id,
             url: row.url.to_string(),
-            kinds: row
-                .kinds
-                .words()
-                .into_iter()
-                .map(ToOwned::to_owned)
-                .collect(),
+            kinds: kinds.collect(),
             enabled: row.enabled,
             timeout_s: row.timeout_s,
             off_cause: row.off_cause,

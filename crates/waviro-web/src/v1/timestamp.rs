@@ -5,10 +5,14 @@ use std::fmt;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 use waviro_store::clock::Millis;
+
+/// The form of a timestamp, for error texts.
+pub const TIMESTAMP_FORM: &str = "a time in RFC 3339, such as 2026-01-02T03:04:05Z";
 
 /// A timestamp as RFC 3339 in UTC, with milliseconds: `2026-01-02T03:04:05.678Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +43,9 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let at = Self::parse(&text).ok_or_else(|| D::Error::custom("no timestamp"))?;
-        Ok(Self(at))
+        let value = Value::deserialize(deserializer)?;
+        let at = value.as_str().and_then(Self::parse);
+        at.map(Self).ok_or_else(|| D::Error::custom(TIMESTAMP_FORM))
     }
 }
 

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,7 +16,8 @@ use waviro_store::{TokenRole, TokenRow};
 
 use super::V1;
 use super::auth::{Admin, ChangesGateway, path_id};
-use super::body::{Body, Fields, FromFields, required};
+use super::body::{Body, required};
+use super::fields::{Expected, Field, Form, Name, Whole, text};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict, JsonResult, Located, located};
@@ -78,47 +80,37 @@ pub struct NewToken {
 }
 
 /// A token to create.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct AddToken {
     /// The token's name.
     #[schema(
+        value_type = String,
         min_length = 1,
         max_length = 64,
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "dashboard"
     )]
-    name: String,
+    name: Field<Name>,
     /// The permissions of the token.
-    role: Role,
+    #[schema(value_type = Role)]
+    role: Field<Role>,
     /// The id of the bot; required for the role `bot` and refused for other roles.
-    #[schema(minimum = 1, maximum = 2_147_483_647)]
-    bot: Option<i32>,
+    #[schema(value_type = Option<i32>, minimum = 1, maximum = 2_147_483_647)]
+    bot: Option<Field<Whole<1, 2_147_483_647>>>,
     /// The seconds until the token expires; absent or null for never.
-    #[schema(minimum = 1, maximum = 315_360_000)]
-    expires_in_s: Option<u32>,
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 315_360_000)]
+    expires_in_s: Option<Field<Whole<1, { LONGEST.as_secs() }>>>,
 }
 
-impl FromFields for AddToken {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let name = required("name", fields.name("name")?)?;
-        let role = match required("role", fields.text("role")?)? {
-            "admin" => Role::Admin,
-            "bot" => Role::Bot,
-            _ => return Err(Problem::InvalidField("role", "admin or bot".into())),
-        };
-        let bot = fields.whole("bot", 1..=i32::MAX.unsigned_abs().into())?;
-        let bot = bot.and_then(|bot| i32::try_from(bot).ok());
-        if role == Role::Admin && bot.is_some() {
-            let should = "absent where the role is admin, which may do everything";
-            return Err(Problem::InvalidField("bot", should.into()));
+impl Form for Role {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, Expected> {
+        match text(value)? {
+            "admin" => Ok(Self::Admin),
+            "bot" => Ok(Self::Bot),
+            _ => Err("admin or bot".into()),
         }
-        let expires = fields.whole("expires_in_s", 1..=LONGEST.as_secs())?;
-        Ok(Self {
-            name,
-            role,
-            bot,
-            expires_in_s: expires.and_then(|seconds| u32::try_from(seconds).ok()),
-        })
     }
 }
 
@@ -175,14 +167,18 @@ pub(crate) async fn add(
     _: &ChangesGateway,
     asked: AddToken,
 ) -> Result<NewToken, Problem> {
-    let role = match asked.role {
+    let bot = asked.bot.and_then(|bot| i32::try_from(bot.0).ok());
+    let role = match asked.role.0 {
+        Role::Admin if bot.is_some() => {
+            let form = "absent where the role is admin, which may do everything";
+            return Err(Problem::invalid("bot", form));
+        }
         Role::Admin => TokenRole::Admin,
-        Role::Bot => TokenRole::Bot(required("bot", asked.bot)?),
+        Role::Bot => TokenRole::Bot(required("bot", bot)?),
     };
-    let lives = asked
-        .expires_in_s
-        .map(|seconds| Duration::from_secs(seconds.into()));
-    let (row, token) = services.tokens.add(&asked.name, role, lives).await?;
+    let lives = asked.expires_in_s;
+    let lives = lives.map(|seconds| Duration::from_secs(seconds.0));
+    let (row, token) = services.tokens.add(&asked.name.0, role, lives).await?;
     let new = NewToken {
         known: row.into(),
         token: token.reveal().to_owned(),
@@ -231,11 +227,8 @@ pub(crate) async fn revoke(
     _: &ChangesGateway,
     id: i64,
 ) -> Result<(), Problem> {
-    if services.tokens.revoke(id).await? {
-        Ok(())
-    } else {
-        Err(Problem::NoSuch("living token"))
-    }
+    let revoked = services.tokens.revoke(id).await?;
+    revoked.then_some(()).ok_or(Problem::NoSuch("living token"))
 }
 
 /// Extractor: the token id in the path.

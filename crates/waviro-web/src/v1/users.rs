@@ -15,7 +15,8 @@ use waviro_store::{UserRole, UserRow};
 
 use super::V1;
 use super::auth::{Admin, ChangesGateway, path_id};
-use super::body::{Body, Fields, FromFields, required};
+use super::body::{Body, required};
+use super::fields::{Expected, Field, Form, Name, Text, text};
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict, JsonResult, Located, Unavailable, located};
@@ -71,113 +72,94 @@ impl Rank {
 }
 
 /// A user to create.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct AddUser {
     /// The name to log in with.
     #[schema(
+        value_type = String,
         min_length = 1,
         max_length = 64,
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
         example = "ani"
     )]
-    name: String,
+    name: Field<Name>,
     /// The password. The gateway stores only an argon2id hash.
-    #[schema(min_length = 10, max_length = 256, example = "kata sandi yang panjang")]
-    password: String,
+    #[schema(value_type = String, min_length = 10, max_length = 256, example = "kata sandi yang panjang")]
+    password: Field<Text>,
     /// The permissions of the user.
-    role: Rank,
+    #[schema(value_type = Rank)]
+    role: Field<Rank>,
     /// The ids of the bots that an operator may see and change; only for the role `operator`.
-    bots: Option<Vec<i32>>,
+    #[schema(value_type = Option<Vec<i32>>)]
+    bots: Option<Field<BotIds>>,
 }
 
 /// The changes to a user. Absent and null fields stay unchanged.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct ChangeUser {
     /// A new password. The change ends the user's sessions.
-    #[schema(min_length = 10, max_length = 256, example = "kata sandi yang baru")]
-    password: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 10, max_length = 256, example = "kata sandi yang baru")]
+    password: Option<Field<Text>>,
     /// The current password. Required only from a user who is logged in and changes the own
     /// password; a token belongs to no user.
-    #[schema(max_length = 1024)]
-    old_password: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 1024)]
+    old_password: Option<Field<Text>>,
     /// The new permissions of the user.
-    role: Option<Rank>,
+    #[schema(value_type = Option<Rank>)]
+    role: Option<Field<Rank>>,
     /// The ids of the bots that an operator may see and change; only together with the `role`
     /// `operator`.
-    bots: Option<Vec<i32>>,
+    #[schema(value_type = Option<Vec<i32>>)]
+    bots: Option<Field<BotIds>>,
 }
 
-impl FromFields for AddUser {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let name = required("name", fields.name("name")?)?;
-        let password = required("password", fields.text("password")?)?.to_owned();
-        let role = required("role", rank(fields)?)?;
-        let bots = bots(fields, Some(role))?;
-        Ok(Self {
-            name,
-            password,
-            role,
-            bots,
-        })
+impl Form for Rank {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, Expected> {
+        match text(value)? {
+            "admin" => Ok(Self::Admin),
+            "operator" => Ok(Self::Operator),
+            "viewer" => Ok(Self::Viewer),
+            _ => Err("admin, operator or viewer".into()),
+        }
     }
 }
 
-impl FromFields for ChangeUser {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let role = rank(fields)?;
-        Ok(Self {
-            password: fields.text("password")?.map(ToOwned::to_owned),
-            old_password: fields.text("old_password")?.map(ToOwned::to_owned),
-            role,
-            bots: bots(fields, role)?,
-        })
+/// The ids of bots, sorted and each once.
+struct BotIds;
+
+impl Form for BotIds {
+    type Value = Vec<i32>;
+
+    fn read(value: &Value) -> Result<Vec<i32>, Expected> {
+        let id = |id: &Value| i32::try_from(id.as_i64()?).ok().filter(|id| *id > 0);
+        let ids = value
+            .as_array()
+            .and_then(|list| list.iter().map(id).collect());
+        let mut ids: Vec<i32> = ids.ok_or("a list of the ids of bots")?;
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 }
 
-fn rank(fields: &Fields) -> Result<Option<Rank>, Problem> {
-    Ok(match fields.text("role")? {
+/// Returns the permissions of a body, or `None` without a role.
+fn role(
+    rank: Option<Field<Rank>>,
+    bots: Option<Field<BotIds>>,
+) -> Result<Option<UserRole>, Problem> {
+    let rank = rank.map(|rank| rank.0);
+    if bots.is_some() && rank != Some(Rank::Operator) {
+        let form = "absent where the role is not operator";
+        return Err(Problem::invalid("bots", form));
+    }
+    Ok(match rank {
         None => None,
-        Some("admin") => Some(Rank::Admin),
-        Some("operator") => Some(Rank::Operator),
-        Some("viewer") => Some(Rank::Viewer),
-        Some(_) => {
-            let should = "admin, operator or viewer";
-            return Err(Problem::InvalidField("role", should.into()));
-        }
+        Some(Rank::Admin) => Some(UserRole::Admin),
+        Some(Rank::Operator) => Some(UserRole::Operator(required("bots", bots)?.0)),
+        Some(Rank::Viewer) => Some(UserRole::Viewer),
     })
-}
-
-fn bots(fields: &Fields, role: Option<Rank>) -> Result<Option<Vec<i32>>, Problem> {
-    let wrong = |should: &'static str| Problem::InvalidField("bots", should.into());
-    let list = match fields.all().get("bots") {
-        None | Some(Value::Null) => None,
-        Some(Value::Array(list)) => Some(list),
-        Some(_) => return Err(wrong("a list of the ids of bots")),
-    };
-    match (role, list) {
-        (Some(Rank::Operator), Some(list)) => {
-            let ids = list.iter().map(|id| {
-                let id = id.as_i64().and_then(|id| i32::try_from(id).ok());
-                id.filter(|id| *id > 0)
-            });
-            let ids: Option<Vec<i32>> = ids.collect();
-            let mut ids = ids.ok_or_else(|| wrong("a list of the ids of bots"))?;
-            ids.sort_unstable();
-            ids.dedup();
-            Ok(Some(ids))
-        }
-        (Some(Rank::Operator), None) => Err(Problem::MissingField("bots")),
-        (_, Some(_)) => Err(wrong("absent where the role is not operator")),
-        (_, None) => Ok(None),
-    }
-}
-
-fn role(rank: Rank, bots: Option<Vec<i32>>) -> UserRole {
-    match rank {
-        Rank::Admin => UserRole::Admin,
-        Rank::Operator => UserRole::Operator(bots.unwrap_or_default()),
-        Rank::Viewer => UserRole::Viewer,
-    }
 }
 
 /// List users
@@ -233,11 +215,9 @@ pub(crate) async fn add(
     _: &ChangesGateway,
     asked: AddUser,
 ) -> Result<UserView, Problem> {
-    let role = role(asked.role, asked.bots);
-    let added = services
-        .users
-        .add(&asked.name, &asked.password, role, false);
-    let added = added.await?;
+    let role = required("role", role(Some(asked.role), asked.bots)?)?;
+    let (name, password) = (asked.name.0, asked.password.0);
+    let added = services.users.add(&name, &password, role, false).await?;
     Ok(added.into())
 }
 
@@ -285,26 +265,22 @@ pub(crate) async fn change(
     id: i64,
     asked: ChangeUser,
 ) -> Result<UserView, Problem> {
-    if asked.password.is_some() && admin.caller().is_user(id) {
-        let old = required("old_password", asked.old_password.as_deref())?;
-        let row = services
-            .users
-            .one(id)
-            .await?
-            .ok_or(Problem::NoSuch("user"))?;
+    let new = role(asked.role, asked.bots)?;
+    let password = asked.password.map(|password| password.0);
+    if password.is_some() && admin.caller().is_user(id) {
+        let old = required("old_password", asked.old_password)?.0;
+        let row = services.users.one(id).await?;
+        let row = row.ok_or(Problem::NoSuch("user"))?;
         // Only the dashboard makes requests as a user. The dashboard knows the address and counts
         // the attempt.
         let from = Ipv4Addr::UNSPECIFIED.into();
-        if services.users.knows(from, &row.name, old).await? != Some(id) {
+        if services.users.knows(from, &row.name, &old).await? != Some(id) {
             let should = "the user's current password";
-            return Err(Problem::InvalidField("old_password", should.into()));
+            return Err(Problem::invalid("old_password", should));
         }
     }
-    let new = asked.role.map(|rank| role(rank, asked.bots));
-    services
-        .users
-        .change(id, asked.password.as_deref(), new)
-        .await?;
+    let changed = services.users.change(id, password.as_deref(), new);
+    changed.await?;
     let row = services.users.one(id).await?;
     Ok(row.ok_or(Problem::NoSuch("user"))?.into())
 }

@@ -2,6 +2,7 @@
 //! the OpenAPI document.
 
 mod auth;
+mod bodies;
 mod bots;
 mod deliveries;
 mod endpoints;

@@ -4,7 +4,8 @@
 use waviro_core::net::Refused;
 
 use crate::api::error::{ApiError, UrlFault};
-use crate::v1::problem::{BadUrl, Limit, Problem};
+use crate::v1::fields::BadUrl;
+use crate::v1::problem::{Limit, Problem};
 
 /// Returns the refusal of `/api` with the same meaning, or `None`.
 pub(super) fn same(problem: &Problem) -> Option<ApiError> {

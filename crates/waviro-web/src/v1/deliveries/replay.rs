@@ -2,19 +2,20 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waviro_store::clock::Millis;
 use waviro_store::{DeliveryFilter, DeliveryKind, DeliveryOutcome, Replay, Replaying, endpoint_of};
 
 use super::super::V1;
 use super::super::auth::ChangesBot;
-use super::super::body::{Body, Fields, FromFields, required};
+use super::super::body::Body;
+use super::super::fields::{Expected, Field, Form, MessageText, Whole, one_of, text};
 use super::super::problem::Problem;
-use super::super::query::one_of;
 use super::super::responses::Conflict;
 use super::super::timestamp::Timestamp;
 use super::{DeliveryId, DeliveryView, KINDS, Kind};
@@ -38,42 +39,40 @@ pub(super) fn routes() -> OpenApiRouter<V1> {
 }
 
 /// The options of a replay.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct ReplayOne {
     /// A JSON body to post instead of the original body. The replay becomes a new delivery. Not
     /// allowed for callbacks.
-    #[schema(example = r#"{"keyword":"penawaran#","data":["Jhon Doe"]}"#)]
-    body: Option<String>,
+    #[schema(value_type = Option<String>, example = r#"{"keyword":"penawaran#","data":["Jhon Doe"]}"#)]
+    body: Option<Field<JsonText>>,
     /// True to send a webhook reply to the chat even if a reply was already sent.
-    #[schema(default = false)]
-    reply: Option<bool>,
+    #[schema(value_type = Option<bool>, default = false)]
+    reply: Option<Field<bool>>,
 }
 
 /// A selection of deliveries to replay.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct ReplayMany {
     /// The final state: `delivered`, `given_up`, `gone` or `cancelled`.
     #[schema(value_type = String, pattern = "^(delivered|given_up|gone|cancelled)$", example = "given_up")]
-    state: DeliveryOutcome,
+    state: Field<DeliveryOutcome>,
     /// The kind; absent or null selects all kinds.
     #[schema(value_type = Option<Kind>)]
-    kind: Option<DeliveryKind>,
+    kind: Option<Field<DeliveryKind>>,
     /// The id of a message; absent or null selects all messages.
-    #[schema(min_length = 1, max_length = 65_536)]
-    subject: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536)]
+    subject: Option<Field<MessageText>>,
     /// An endpoint: scheme, host and port; the rest of the URL is ignored. Absent or null selects
     /// all endpoints.
     #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example")]
-    endpoint: Option<Url>,
+    endpoint: Option<Field<Url>>,
     /// Deliveries created at the given time or later.
-    #[schema(value_type = Timestamp)]
-    since: Millis,
+    since: Timestamp,
     /// Deliveries created before the given time.
-    #[schema(value_type = Timestamp)]
-    until: Millis,
+    until: Timestamp,
     /// The `next_after` of the previous response.
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
-    after: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    after: Option<Field<Whole<0, 9_007_199_254_740_991>>>,
 }
 
 /// The result of a replay of many deliveries.
@@ -91,36 +90,32 @@ pub struct ReplayedMany {
     pub(crate) next_after: Option<i64>,
 }
 
-impl FromFields for ReplayOne {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        const FORM: &str = "a text that is JSON";
-        let wrong = || Problem::InvalidField("body", FORM.into());
-        let body = fields.text("body").map_err(|_| wrong())?;
-        let is_json = |body: &str| serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
-        if body.is_some_and(|body| !is_json(body)) {
-            return Err(wrong());
-        }
-        Ok(Self {
-            body: body.map(ToOwned::to_owned),
-            reply: fields.flag("reply")?,
-        })
+/// A text that is JSON.
+struct JsonText;
+
+impl Form for JsonText {
+    type Value = String;
+
+    fn read(value: &Value) -> Result<String, Expected> {
+        let is_json = |text: &&str| serde_json::from_str::<IgnoredAny>(text).is_ok();
+        let text = value.as_str().filter(is_json).map(ToOwned::to_owned);
+        text.ok_or("a text that is JSON".into())
     }
 }
 
-impl FromFields for ReplayMany {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        let state = required("state", fields.text("state")?)?;
-        let kind = fields.text("kind")?;
-        let after = fields.whole("after", 0..=9_007_199_254_740_991)?;
-        Ok(Self {
-            state: one_of("state", state, &ENDED)?,
-            kind: kind.map(|kind| one_of("kind", kind, &KINDS)).transpose()?,
-            subject: fields.words("subject")?,
-            endpoint: fields.url("endpoint")?,
-            since: required("since", fields.timestamp("since")?)?,
-            until: required("until", fields.timestamp("until")?)?,
-            after,
-        })
+impl Form for DeliveryOutcome {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, Expected> {
+        one_of(text(value)?, &ENDED)
+    }
+}
+
+impl Form for DeliveryKind {
+    type Value = Self;
+
+    fn read(value: &Value) -> Result<Self, Expected> {
+        one_of(text(value)?, &KINDS)
     }
 }
 
@@ -152,8 +147,8 @@ pub(crate) async fn again(
 ) -> Result<DeliveryView, Problem> {
     let webhook_id = || format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
     let replay = Replay {
-        edited: asked.body.map(|body| (body, webhook_id())),
-        reply: asked.reply.unwrap_or(false),
+        edited: asked.body.map(|body| (body.0, webhook_id())),
+        reply: asked.reply.is_some_and(|reply| reply.0),
     };
     let (bot_id, now) = (at.bot().id(), services.clock.now());
     let due = match services.store.replay(bot_id, id, replay, now).await? {
@@ -162,7 +157,7 @@ pub(crate) async fn again(
         Replaying::Pointless => return Err(Problem::Pointless),
         Replaying::NoBody => {
             let should = "absent for a callback, which posts its message's ack";
-            return Err(Problem::InvalidField("body", should.into()));
+            return Err(Problem::invalid("body", should));
         }
         Replaying::Unknown => return Err(Problem::NoSuch("delivery")),
     };
@@ -195,14 +190,14 @@ pub(crate) async fn many(
     asked: ReplayMany,
 ) -> Result<ReplayedMany, Problem> {
     let filter = DeliveryFilter {
-        outcome: Some(Some(asked.state)),
-        kind: asked.kind,
-        subject: asked.subject,
-        endpoint: asked.endpoint.as_ref().map(endpoint_of),
-        since: Some(asked.since),
-        until: Some(asked.until),
+        outcome: Some(Some(asked.state.0)),
+        kind: asked.kind.map(|kind| kind.0),
+        subject: asked.subject.map(|subject| subject.0),
+        endpoint: asked.endpoint.map(|endpoint| endpoint_of(&endpoint.0)),
+        since: Some(asked.since.0),
+        until: Some(asked.until.0),
     };
-    let after = asked.after.and_then(|after| i64::try_from(after).ok());
+    let after = asked.after.and_then(|after| i64::try_from(after.0).ok());
     let (bot_id, now) = (at.bot().id(), services.clock.now());
     let replayed = services
         .store

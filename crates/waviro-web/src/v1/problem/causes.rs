@@ -1,7 +1,5 @@
 //! Conversions of internal errors into problems.
 
-use std::borrow::Cow;
-
 use tracing::error;
 use waviro_core::bots::{
     AddError, BadKey, BadSetting, NoCode, NoSuchBot, RenameError, SetKeyError,
@@ -14,6 +12,7 @@ use waviro_core::users::UserError;
 use waviro_link::{LinkError, Status};
 use waviro_store::StoreError;
 
+use super::super::fields::NAME_FORM;
 use super::{Limit, Problem};
 use crate::http::BodyFault;
 use crate::texts::Language;
@@ -40,7 +39,7 @@ impl From<IdempotencyError> for Problem {
 
 impl From<BadSetting> for Problem {
     fn from(bad: BadSetting) -> Self {
-        Self::InvalidField(bad.field, Cow::Borrowed(bad.should))
+        Self::invalid(bad.field, bad.should)
     }
 }
 
@@ -66,7 +65,7 @@ impl From<AddError> for Problem {
     fn from(error: AddError) -> Self {
         match error {
             AddError::NameTaken => Self::NameTaken("bot"),
-            AddError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
+            AddError::BadName => Self::invalid("name", NAME_FORM),
             AddError::KeyTaken => Self::KeyTaken,
             AddError::KeysAlike => keys_alike("webhook_key"),
             AddError::Store(cause) => cause.into(),
@@ -86,7 +85,7 @@ impl From<SetKeyError> for Problem {
 
 /// Returns the problem that the value of `field` would make the bot's two keys equal.
 pub(in crate::v1) fn keys_alike(field: &'static str) -> Problem {
-    Problem::InvalidField(field, BadKey::BothAlike.to_string().into())
+    Problem::invalid(field, BadKey::BothAlike.to_string())
 }
 
 impl From<RenameError> for Problem {
@@ -102,8 +101,8 @@ impl From<AddTokenError> for Problem {
     fn from(error: AddTokenError) -> Self {
         match error {
             AddTokenError::NameTaken => Self::NameTaken("token"),
-            AddTokenError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
-            AddTokenError::NoSuchBot => Self::InvalidField("bot", Cow::Borrowed(BOT_FORM)),
+            AddTokenError::BadName => Self::invalid("name", NAME_FORM),
+            AddTokenError::NoSuchBot => Self::invalid("bot", BOT_FORM),
             AddTokenError::Store(cause) => cause.into(),
         }
     }
@@ -113,9 +112,9 @@ impl From<UserError> for Problem {
     fn from(error: UserError) -> Self {
         match error {
             UserError::NameTaken | UserError::NotFirst => Self::NameTaken("user"),
-            UserError::BadName => Self::InvalidField("name", Cow::Borrowed(NAME_FORM)),
-            UserError::BadPassword => Self::InvalidField("password", Cow::Borrowed(PASSWORD_FORM)),
-            UserError::NoSuchBot => Self::InvalidField("bots", Cow::Borrowed(BOTS_FORM)),
+            UserError::BadName => Self::invalid("name", NAME_FORM),
+            UserError::BadPassword => Self::invalid("password", PASSWORD_FORM),
+            UserError::NoSuchBot => Self::invalid("bots", BOTS_FORM),
             UserError::NoSuchUser => Self::NoSuch("user"),
             UserError::LastAdmin => Self::LastAdmin,
             UserError::Busy => Self::Busy,
@@ -177,9 +176,6 @@ impl From<LinkError> for Problem {
         }
     }
 }
-
-/// The form of a name, for error texts.
-pub(in crate::v1) const NAME_FORM: &str = "1 to 64 visible characters, without control characters";
 
 /// The form of a bot's id in a body, for error texts.
 const BOT_FORM: &str = "the id of a bot";

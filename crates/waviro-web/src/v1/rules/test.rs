@@ -21,8 +21,9 @@ use waviro_store::{AttemptFailure, RuleRow, beginning};
 
 use super::super::V1;
 use super::super::auth::ChangesBot;
-use super::super::body::{Body, Fields, FromFields, required};
+use super::super::body::Body;
 use super::super::causes::AttemptCauseCode;
+use super::super::fields::{Field, MessageText};
 use super::super::problem::Problem;
 use super::super::responses::JsonResult;
 use super::RuleView;
@@ -33,35 +34,25 @@ pub(super) fn routes() -> OpenApiRouter<V1> {
 }
 
 /// A text to test.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub struct TestRule {
     /// The text of an inbound message.
     #[schema(
+        value_type = String,
         min_length = 1,
         max_length = 65_536,
         example = "penawaran#Jhon Doe#jhon@example.com"
     )]
-    text: String,
+    text: Field<MessageText>,
     /// The number of the sender; absent or null for a sender with a hidden number.
     #[schema(value_type = Option<String>, example = "6281234567890")]
-    from: Option<Number>,
+    from: Option<Field<Number>>,
     /// The group of the message; absent or null for a message to the bot.
     #[schema(value_type = Option<String>, example = "120363000000000001")]
-    group: Option<GroupId>,
+    group: Option<Field<GroupId>>,
     /// True to post the webhook once. No message is sent to any chat.
-    #[schema(default = false)]
-    send: Option<bool>,
-}
-
-impl FromFields for TestRule {
-    fn from_fields(fields: &Fields) -> Result<Self, Problem> {
-        Ok(Self {
-            text: required("text", fields.words("text")?)?,
-            from: fields.number("from")?,
-            group: fields.group("group")?,
-            send: fields.flag("send")?,
-        })
-    }
+    #[schema(value_type = Option<bool>, default = false)]
+    send: Option<Field<bool>>,
 }
 
 /// The result of the test.
@@ -193,10 +184,10 @@ pub(crate) async fn test(
     let bot_id = at.bot().id();
     let rules = services.store.rules(bot_id).await?;
     let profile = services.profiles.of(bot_id).await?;
-    let group_id = asked.group.as_ref().map(keyword::group_id);
+    let group_id = asked.group.map(|group| keyword::group_id(&group.0));
     let inbound = InboundText {
-        text: &asked.text,
-        from: asked.from.as_ref().map_or("", Number::as_str),
+        text: &asked.text.0,
+        from: asked.from.as_ref().map_or("", |from| from.0.as_str()),
         group_id: group_id.as_deref(),
     };
     let Some(routed) = keyword::route(&rules, inbound, profile.webhook_key()) else {
@@ -208,7 +199,7 @@ pub(crate) async fn test(
     };
     let id = format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
     let headers = profile.headers(&id, services.clock.wall(), &routed.body);
-    let sent = if asked.send.unwrap_or(false) {
+    let sent = if asked.send.is_some_and(|send| send.0) {
         Some(
             try_once(
                 services,

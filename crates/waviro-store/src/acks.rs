@@ -2,105 +2,23 @@
 //! for each change are written in the same transaction.
 
 mod ack_events;
+mod update;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{AnyConnection, Row};
 use url::Url;
 use waviro_link::MessageId;
 
-use super::deliveries::{self, Due, NewCallback, Work};
-use super::events::Audience;
-use super::messages::{MessageFailure, message_id, narrow};
-use super::writer::{Command, Counters};
-use super::{Committed, Store, StoreError, sql};
 use crate::clock::Millis;
+use crate::command::{ApplyAcks, Command, submit};
+use crate::counts::Counters;
+use crate::deliveries::{self, NewCallback, Work};
+use crate::messages::MessageFailure;
+use crate::row::{message_id, narrow};
+use crate::{Store, StoreError, sql};
 
-/// An update of a message's ack.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AckUpdate {
-    /// The message reached ack 1 to 3. A value that is not above the known ack changes nothing. A
-    /// message to a group stays at 1.
-    Reached(i8),
-    /// A device of a group member received or read the message. The update implies that the server
-    /// took the message.
-    Member {
-        /// 2 for delivered, 3 for read.
-        level: i8,
-        /// The member's address, `628…@c.us` or `…@lid`.
-        member: String,
-        /// The member's level becomes the ack of the whole group message.
-        for_all: bool,
-    },
-    /// As [`Self::Reached`], but a message to a group rises too.
-    ReachedSomebody(i8),
-    /// The message failed. Changes nothing unless the ack is 0.
-    Failed(MessageFailure),
-    /// A receipt. Changes nothing unless the sender is a recipient of the message.
-    Receipt {
-        /// The sender and the chat of the receipt.
-        by: Reader,
-        /// The update reported by the receipt.
-        update: Box<AckUpdate>,
-    },
-}
-
-/// The sender and the chat of a receipt. Anybody who knows the id of a message can send a receipt
-/// for the message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reader {
-    /// The receipt came from a group.
-    pub in_group: bool,
-    /// The group's address as stored in the database, if known.
-    pub group: Option<String>,
-    /// The sender's addresses as stored in the database: by number and by LID. Empty if WhatsApp
-    /// does not name the sender.
-    pub names: Vec<String>,
-}
-
-impl Reader {
-    /// Returns `true` if a message to `chat` was sent to this sender. A group's receipts need no
-    /// check of the member, because the server forwards receipts of members only.
-    pub(super) fn is_recipient(&self, chat: &str, is_group: bool) -> bool {
-        if self.in_group {
-            return is_group && self.group.as_deref().is_none_or(|group| group == chat);
-        }
-        !is_group && (self.names.is_empty() || self.names.iter().any(|name| name == chat))
-    }
-}
-
-/// The channels to notify after the commit.
-#[derive(Debug, Clone)]
-pub struct CommitFeeds {
-    /// The bot's lane; gets the messages that left ack 0.
-    pub lane: mpsc::UnboundedSender<Committed>,
-    /// The deliveries that are due at once, leased to this process.
-    pub deliveries: mpsc::UnboundedSender<Due>,
-}
-
-impl CommitFeeds {
-    /// Sends due deliveries to the delivery engine. If the channel is closed, the process is
-    /// stopping; the next process finds the rows in the database.
-    pub fn enqueue(&self, due: Vec<Due>) {
-        for due in due {
-            let _ = self.deliveries.send(due);
-        }
-    }
-}
-
-/// The command of [`Store::apply_acks`] for the writer.
-pub(super) struct ApplyAcks {
-    bot_id: i32,
-    updates: Vec<(MessageId, AckUpdate)>,
-    now: Millis,
-    feeds: CommitFeeds,
-    audience: Arc<Audience>,
-    settled: Vec<MessageId>,
-    due: Vec<Due>,
-    answer: oneshot::Sender<Result<(), StoreError>>,
-}
+pub use update::{AckUpdate, CommitFeeds, Reader};
 
 /// The state of a message while updates are applied.
 struct AckState {
@@ -128,23 +46,23 @@ impl Store {
         feeds: &CommitFeeds,
     ) -> Result<(), StoreError> {
         let audience = self.audience(bot_id, now).await?;
-        let (answer, receiver) = oneshot::channel();
-        self.submit(Command::ApplyAcks(ApplyAcks {
-            bot_id,
-            updates,
-            now,
-            feeds: feeds.clone(),
-            audience,
-            settled: Vec::new(),
-            due: Vec::new(),
-            answer,
-        }))
-        .await?;
-        receiver.await.map_err(|_| StoreError::Closed)?
+        submit(&self.writes, |answer| {
+            Command::ApplyAcks(ApplyAcks {
+                bot_id,
+                updates,
+                now,
+                feeds: feeds.clone(),
+                audience,
+                settled: Vec::new(),
+                due: Vec::new(),
+                answer,
+            })
+        })
+        .await
     }
 
     /// Fails up to `limit` queued messages of a bot with `failure`: the messages with a
-    /// [`super::Queued::seq`] of at most `up_to`. Returns the number of failed messages. A number
+    /// [`crate::Queued::seq`] of at most `up_to`. Returns the number of failed messages. A number
     /// below `limit` means that none is left.
     ///
     /// # Errors
@@ -159,7 +77,7 @@ impl Store {
         feeds: &CommitFeeds,
     ) -> Result<usize, StoreError> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(
+        let ids: Vec<String> = sqlx::query_scalar(
             "SELECT id FROM messages WHERE bot = $1 AND ack = 0 AND seq <= $2 ORDER BY seq LIMIT $3",
         )
         .bind(i64::from(bot_id))
@@ -167,13 +85,10 @@ impl Store {
         .bind(most)
         .fetch_all(&self.reads)
         .await?;
-        let mut updates = Vec::with_capacity(rows.len());
-        for row in rows {
-            updates.push((
-                message_id(row.try_get(0)?)?,
-                AckUpdate::Failed(failure.clone()),
-            ));
-        }
+        let updates = ids
+            .iter()
+            .map(|id| Ok((message_id(id)?, AckUpdate::Failed(failure.clone()))));
+        let updates: Vec<_> = updates.collect::<Result<_, StoreError>>()?;
         let count = updates.len();
         if count > 0 {
             self.apply_acks(bot_id, updates, now, feeds).await?;
@@ -184,7 +99,7 @@ impl Store {
 
 /// Applies the updates of one transaction: one query, one update for each new ack and failure, then
 /// the callbacks and the events.
-pub(super) async fn apply(
+pub(crate) async fn apply(
     commands: &mut [ApplyAcks],
     connection: &mut AnyConnection,
     counters: &mut Counters,
@@ -254,20 +169,13 @@ async fn read(
     commands: &[ApplyAcks],
     connection: &mut AnyConnection,
 ) -> Result<HashMap<MessageId, AckState>, StoreError> {
-    let ids: Vec<&MessageId> = commands
-        .iter()
-        .flat_map(|command| command.updates.iter().map(|(id, _)| id))
-        .collect();
+    let updates = commands.iter().flat_map(|command| &command.updates);
+    let ids: Vec<&str> = updates.map(|(id, _)| id.as_str()).collect();
     let mut states = HashMap::with_capacity(ids.len());
-    for list in sql::lists(&ids) {
-        let text = format!(
-            "SELECT id, bot, chat, ack, notify_url FROM messages WHERE id IN ({})",
-            sql::parameters(list.len(), 1)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
-        for id in list {
-            query = query.bind(id.as_str().to_owned());
-        }
+    for (listed, list) in sql::numbered(&ids, 1) {
+        let text =
+            format!("SELECT id, bot, chat, ack, notify_url FROM messages WHERE id IN ({listed})");
+        let query = sql::bind_all(sql::query(text), list);
         for row in query.fetch_all(&mut *connection).await? {
             let chat: String = row.try_get(2)?;
             let ack = narrow(row.try_get(3)?)?;
@@ -294,15 +202,15 @@ async fn write(
 ) -> Result<(), StoreError> {
     // The groups are by ack and failure. A queue that fails as a whole has one failure, so one
     // group.
-    let mut groups: BTreeMap<(i8, Option<&MessageFailure>), Vec<&MessageId>> = BTreeMap::new();
+    let mut groups: BTreeMap<(i8, Option<&MessageFailure>), Vec<&str>> = BTreeMap::new();
     for id in owner.keys() {
         if let Some(state) = states.get(id) {
             let key = (state.ack, state.failure.as_ref());
-            groups.entry(key).or_default().push(id);
+            groups.entry(key).or_default().push(id.as_str());
         }
     }
     for ((ack, failure), ids) in groups {
-        for list in sql::lists(&ids) {
+        for (listed, list) in sql::numbered(&ids, 6) {
             let time = match ack {
                 2 => ", delivered_at = $5",
                 3 => ", read_at = $5",
@@ -310,19 +218,16 @@ async fn write(
             };
             let text = format!(
                 "UPDATE messages SET ack = $1, cause = $2, cause_code = $3, whatsapp_code = $4, \
-                 settled_at = COALESCE(settled_at, $5){time} WHERE id IN ({})",
-                sql::parameters(list.len(), 6)
+                 settled_at = COALESCE(settled_at, $5){time} WHERE id IN ({listed})"
             );
             let whatsapp_code = failure.and_then(|failure| failure.cause.whatsapp_code());
-            let mut query = sqlx::query(AssertSqlSafe(text))
+            let query = sql::query(text)
                 .bind(i64::from(ack))
-                .bind(failure.map(|failure| failure.text.clone()))
+                .bind(failure.map(|failure| failure.text.as_str()))
                 .bind(failure.map(|failure| failure.cause.code()))
                 .bind(whatsapp_code.map(i64::from))
                 .bind(now);
-            for id in list {
-                query = query.bind(id.as_str().to_owned());
-            }
+            let query = sql::bind_all(query, list);
             query.execute(&mut *connection).await?;
         }
     }
@@ -361,21 +266,5 @@ impl AckState {
                 ends
             }
         }
-    }
-}
-
-impl ApplyAcks {
-    pub(super) fn answer(self, done: Result<(), StoreError>) {
-        if done.is_ok() {
-            // If a channel is closed, the process is stopping; the next process finds the rows in
-            // the database.
-            for id in self.settled {
-                let _ = self.feeds.lane.send(Committed::Settled(id));
-            }
-            for due in self.due {
-                let _ = self.feeds.deliveries.send(due);
-            }
-        }
-        let _ = self.answer.send(done);
     }
 }

@@ -8,13 +8,12 @@
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use sqlx::AnyConnection;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::writer::{Command, Counters};
-use super::{Store, StoreError};
+use crate::command::{Changing, Command, run};
+use crate::{Store, StoreError};
 
 /// The maximum duration of a background transaction before its commit.
 const BATCH: Duration = Duration::from_millis(5);
@@ -37,7 +36,7 @@ const FIRST_ROWS: i64 = 8;
 const SHORT: Duration = Duration::from_micros(500);
 
 /// The time limit and the step size of a background transaction.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     began: Instant,
     stepped: Instant,
     inbox: mpsc::WeakSender<Command>,
@@ -46,7 +45,7 @@ pub(super) struct Budget {
 
 /// The schedule of background work.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     ended: Instant,
     resting_until: Instant,
 }
@@ -64,12 +63,12 @@ impl Budget {
 
     /// The number of rows for the next step: as many as take about 2 ms, measured at the previous
     /// steps.
-    pub(super) fn rows(&self) -> i64 {
+    pub(crate) fn rows(&self) -> i64 {
         self.rows
     }
 
     /// Records the end of a step. Returns `true` if the transaction must end now.
-    pub(super) fn is_spent(&mut self) -> bool {
+    pub(crate) fn is_spent(&mut self) -> bool {
         let now = Instant::now();
         let took = now - self.stepped;
         self.stepped = now;
@@ -88,7 +87,7 @@ impl Budget {
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Instant::now();
         Self {
             ended: now,
@@ -97,18 +96,18 @@ impl Pace {
     }
 
     /// Waits for the end of the pause.
-    pub(super) async fn rested(&self) {
+    pub(crate) async fn rested(&self) {
         tokio::time::sleep_until(self.resting_until).await;
     }
 
     /// Returns `true` if background work has not run for [`STARVED`].
-    pub(super) fn is_starved(&self) -> bool {
+    pub(crate) fn is_starved(&self) -> bool {
         let now = Instant::now();
         now >= self.resting_until && now - self.ended >= STARVED
     }
 
     /// Records the duration of a transaction.
-    pub(super) fn took(&mut self, took: Duration) {
+    pub(crate) fn took(&mut self, took: Duration) {
         self.ended = Instant::now();
         self.resting_until = self.ended + took * REST;
     }
@@ -117,32 +116,25 @@ impl Pace {
 impl Store {
     /// Runs `change` as background work. [`Store::write`] is the counterpart for commands. `change`
     /// takes steps until its [`Budget`] is spent.
-    pub(super) async fn in_background<T, F>(
+    pub(crate) async fn in_background<T, F>(
         &self,
         name: &'static str,
         change: F,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> Fn(
-                &'c mut AnyConnection,
-                &'c mut Counters,
-                Budget,
-            ) -> BoxFuture<'c, Result<T, StoreError>>
-            + Send
-            + 'static,
+        F: for<'c> Fn(&'c mut AnyConnection, Budget) -> Changing<'c, T> + Send + 'static,
     {
         let inbox = self.writes.downgrade();
-        let (command, answer) = Command::other(name, move |connection, counters| {
-            change(
-                connection,
-                counters,
-                Budget::begin(inbox.clone(), FIRST_ROWS),
-            )
-        });
-        let sent = self.background.send(command).await;
-        sent.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        run(
+            &self.background,
+            name,
+            inbox,
+            move |inbox, connection, _| {
+                change(connection, Budget::begin(inbox.clone(), FIRST_ROWS))
+            },
+        )
+        .await
     }
 }
 
@@ -150,9 +142,10 @@ impl Store {
 mod tests {
     use super::*;
 
-    fn waiting() -> Command {
-        let (command, _) = Command::other("test", |_, _| Box::pin(async { Ok(()) }));
-        command
+    /// Puts a command into the queue, and does not wait for its result.
+    async fn wait_in(inbox: &mpsc::Sender<Command>) {
+        let sent = run(inbox, "test", (), |(), _, _| Box::pin(async { Ok(()) }));
+        let _ = tokio::time::timeout(Duration::ZERO, sent).await;
     }
 
     #[tokio::test]
@@ -160,7 +153,7 @@ mod tests {
         let (inbox, mut taken) = mpsc::channel(4);
         let mut budget = Budget::begin(inbox.downgrade(), 16);
         assert!(!budget.is_spent());
-        assert!(inbox.try_send(waiting()).is_ok());
+        wait_in(&inbox).await;
         assert!(budget.is_spent());
         taken.recv().await.unwrap();
         assert!(!budget.somebody_waits());

@@ -2,13 +2,13 @@
 
 use sha2::{Digest, Sha256};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use waviro_link::Identity;
 
-use super::messages::narrow;
-use super::names::Named;
-use super::{Store, StoreError};
 use crate::clock::Millis;
+use crate::names::Named;
+use crate::row::narrow;
+use crate::{Store, StoreError, sql};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BotRow {
@@ -81,16 +81,14 @@ impl Store {
     /// deleted.
     pub async fn bots(&self) -> Result<Vec<BotRow>, StoreError> {
         let text = format!("SELECT {COLUMNS} FROM bots WHERE forgotten_at IS NULL ORDER BY slot");
-        let rows = sqlx::query(AssertSqlSafe(text))
-            .fetch_all(&self.reads)
-            .await?;
+        let rows = sql::query(text).fetch_all(&self.reads).await?;
         rows.iter().map(bot).collect()
     }
 
     /// Returns a bot that is not removed.
     pub async fn bot(&self, bot_id: i32) -> Result<Option<BotRow>, StoreError> {
         let text = format!("SELECT {COLUMNS} FROM bots WHERE slot = $1 AND removed_at IS NULL");
-        let row = sqlx::query(AssertSqlSafe(text))
+        let row = sql::query(text)
             .bind(i64::from(bot_id))
             .fetch_optional(&self.reads)
             .await?;
@@ -105,19 +103,18 @@ impl Store {
         webhook_key: Option<String>,
         now: Millis,
     ) -> Result<AddBot, StoreError> {
-        let (name, key) = (name.to_owned(), key_sha256.to_owned());
-        self.write("add_bot", move |connection, _| {
-            let (name, key, webhook_key) = (name.clone(), key.clone(), webhook_key.clone());
+        let new = (name.to_owned(), key_sha256.to_owned(), webhook_key);
+        self.write("add_bot", new, move |(name, key, webhook_key), connection, _| {
             Box::pin(async move {
-                if Named::Bots.is_taken(&name, None, connection).await? {
+                if Named::Bots.is_taken(name, None, connection).await? {
                     return Ok(AddBot::NameTaken);
                 }
-                if key_is_taken(&key, None, now, connection).await? {
+                if key_is_taken(key, None, now, connection).await? {
                     return Ok(AddBot::KeyTaken);
                 }
                 // `streamed_at` is copied, so that a listener to the stream of all bots also gets
                 // the events of a bot added while the listener was disconnected.
-                let row = sqlx::query(
+                let added = sqlx::query_scalar(
                     "INSERT INTO bots (slot, name, key_sha256, created_at, key_created_at, webhook_key, streamed_at) \
                      SELECT COALESCE(MAX(slot), 0) + 1, $1, $2, $3, $3, $4, MAX(streamed_at) FROM bots RETURNING slot",
                 )
@@ -127,7 +124,7 @@ impl Store {
                 .bind(webhook_key)
                 .fetch_one(connection)
                 .await?;
-                Ok(AddBot::Added(narrow(row.try_get(0)?)?))
+                Ok(AddBot::Added(narrow(added)?))
             })
         })
         .await
@@ -144,27 +141,24 @@ impl Store {
         overlap_until: Option<Millis>,
     ) -> Result<SetKey, StoreError> {
         let key = key_sha256.to_owned();
-        self.write("set_bot_key", move |connection, _| {
-            let key = key.clone();
+        self.write("set_bot_key", key, move |key, connection, _| {
             Box::pin(async move {
-                let known = sqlx::query(
+                let known: Option<(String, Option<String>)> = sqlx::query_as(
                     "SELECT key_sha256, webhook_key FROM bots WHERE slot = $1 AND removed_at IS NULL",
                 )
                 .bind(i64::from(bot_id))
                 .fetch_optional(&mut *connection)
                 .await?;
-                let Some(known) = known else {
+                let Some((current, webhook_key)) = known else {
                     return Ok(SetKey::Unknown);
                 };
-                let (current, webhook_key): (String, Option<String>) =
-                    (known.try_get(0)?, known.try_get(1)?);
-                if current == key {
+                if current == *key {
                     return Ok(SetKey::Done);
                 }
-                if webhook_key.is_some_and(|webhook_key| sha256(&webhook_key) == key) {
+                if webhook_key.is_some_and(|webhook_key| sha256(&webhook_key) == *key) {
                     return Ok(SetKey::KeysAlike);
                 }
-                if key_is_taken(&key, Some(bot_id), now, connection).await? {
+                if key_is_taken(key, Some(bot_id), now, connection).await? {
                     return Ok(SetKey::Taken);
                 }
                 sqlx::query(
@@ -186,27 +180,22 @@ impl Store {
 
     /// Revokes the previous key of a bot at once.
     pub async fn drop_previous_key(&self, bot_id: i32) -> Result<(), StoreError> {
-        self.write("drop_previous_key", move |connection, _| {
-            Box::pin(async move {
-                sqlx::query(
-                    "UPDATE bots SET previous_key_sha256 = NULL, previous_key_until = NULL WHERE slot = $1",
-                )
-                .bind(i64::from(bot_id))
-                .execute(connection)
-                .await?;
-                Ok(())
-            })
+        let text =
+            "UPDATE bots SET previous_key_sha256 = NULL, previous_key_until = NULL WHERE slot = $1";
+        self.change("drop_previous_key", text, move |query| {
+            query.bind(i64::from(bot_id))
         })
         .await
+        .map(drop)
     }
 
     pub async fn rename_bot(&self, bot_id: i32, name: &str) -> Result<Renaming, StoreError> {
-        let name = name.to_owned();
-        let renamed = self.write("rename_bot", move |connection, _| {
-            let name = name.clone();
+        // The cached audience contains the name, because events carry the name.
+        let input = (name.to_owned(), self.state.audiences.change());
+        self.write("rename_bot", input, move |(name, _), connection, _| {
             Box::pin(async move {
                 let own = Some(i64::from(bot_id));
-                if Named::Bots.is_taken(&name, own, connection).await? {
+                if Named::Bots.is_taken(name, own, connection).await? {
                     return Ok(Renaming::NameTaken);
                 }
                 let done =
@@ -221,17 +210,14 @@ impl Store {
                     Renaming::Unknown
                 })
             })
-        });
-        let renamed = renamed.await;
-        // The cached audience contains the name, because events carry the name.
-        self.state.audiences.forget(Some(bot_id));
-        renamed
+        })
+        .await
     }
 
     /// Removes a bot for users: its keys and tokens stop working and its name is free. Returns
     /// `false` if the bot does not exist.
     pub async fn remove_bot(&self, bot_id: i32, now: Millis) -> Result<bool, StoreError> {
-        self.write("remove_bot", move |connection, _| {
+        self.write("remove_bot", (), move |(), connection, _| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "UPDATE bots SET removed_at = $1 WHERE slot = $2 AND removed_at IS NULL",
@@ -255,17 +241,12 @@ impl Store {
 
     /// Records that the device of a removed bot is logged out and its keys are deleted.
     pub async fn bot_forgotten(&self, bot_id: i32, now: Millis) -> Result<(), StoreError> {
-        self.write("bot_forgotten", move |connection, _| {
-            Box::pin(async move {
-                sqlx::query("UPDATE bots SET forgotten_at = $1 WHERE slot = $2")
-                    .bind(now)
-                    .bind(i64::from(bot_id))
-                    .execute(connection)
-                    .await?;
-                Ok(())
-            })
+        let text = "UPDATE bots SET forgotten_at = $1 WHERE slot = $2";
+        self.change("bot_forgotten", text, move |query| {
+            query.bind(now).bind(i64::from(bot_id))
         })
         .await
+        .map(drop)
     }
 
     /// Replaces the settings of a bot with JSON, or with the defaults for `None`. Returns `false`
@@ -275,39 +256,42 @@ impl Store {
         bot_id: i32,
         settings: Option<String>,
     ) -> Result<bool, StoreError> {
-        self.write("set_settings", move |connection, _| {
-            let settings = settings.clone();
-            Box::pin(async move {
-                let done = sqlx::query(
-                    "UPDATE bots SET settings = $1 WHERE slot = $2 AND removed_at IS NULL",
-                )
-                .bind(settings)
-                .bind(i64::from(bot_id))
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected() == 1)
+        let text = "UPDATE bots SET settings = $1 WHERE slot = $2 AND removed_at IS NULL";
+        let changed = self
+            .change("set_settings", text, move |query| {
+                query.bind(&settings).bind(i64::from(bot_id))
             })
-        })
-        .await
+            .await?;
+        Ok(changed == 1)
     }
 
     /// Stores the WhatsApp identity of the bot's linked device.
     pub async fn bot_linked(&self, bot_id: i32, identity: &Identity) -> Result<(), StoreError> {
         let (number, name) = (identity.number.to_string(), identity.name.clone());
-        self.write("bot_linked", move |connection, _| {
-            let (number, name) = (number.clone(), name.clone());
-            Box::pin(async move {
-                sqlx::query("UPDATE bots SET linked_number = $1, linked_name = $2 WHERE slot = $3")
-                    .bind(number)
-                    .bind(name)
-                    .bind(i64::from(bot_id))
-                    .execute(connection)
-                    .await?;
-                Ok(())
-            })
+        let text = "UPDATE bots SET linked_number = $1, linked_name = $2 WHERE slot = $3";
+        self.change("bot_linked", text, move |query| {
+            query.bind(&number).bind(&name).bind(i64::from(bot_id))
         })
         .await
+        .map(drop)
     }
+}
+
+/// Returns `true` if all these bots exist.
+pub(crate) async fn exist(
+    bot_ids: &[i32],
+    connection: &mut AnyConnection,
+) -> Result<bool, StoreError> {
+    for bot_id in bot_ids {
+        let found = sqlx::query("SELECT slot FROM bots WHERE slot = $1 AND removed_at IS NULL")
+            .bind(i64::from(*bot_id))
+            .fetch_optional(&mut *connection)
+            .await?;
+        if found.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Returns `true` if an existing bot other than `except` uses this key, also as a previous key
@@ -323,7 +307,7 @@ async fn key_is_taken(
          AND (key_sha256 = $2 OR (previous_key_sha256 = $2 AND previous_key_until > $3))",
     )
     .bind(i64::from(except.unwrap_or(0)))
-    .bind(key_sha256.to_owned())
+    .bind(key_sha256)
     .bind(now)
     .fetch_optional(&mut *connection)
     .await?;
@@ -333,14 +317,14 @@ async fn key_is_taken(
     sqlx::query(
         "UPDATE bots SET key_sha256 = 'removed ' || CAST(slot AS TEXT) WHERE key_sha256 = $1 AND removed_at IS NOT NULL",
     )
-    .bind(key_sha256.to_owned())
+    .bind(key_sha256)
     .execute(connection)
     .await?;
     Ok(false)
 }
 
 /// The stored hash of a SecretKey.
-pub(super) fn sha256(key: &str) -> String {
+pub(crate) fn sha256(key: &str) -> String {
     hex::encode(Sha256::digest(key))
 }
 

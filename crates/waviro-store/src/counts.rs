@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{AnyConnection, Row};
+use sqlx::AnyConnection;
 
-use super::messages::narrow;
-use super::{Store, StoreError};
+use crate::error::StoreError;
+use crate::row::narrow;
 
 /// The counts, or the changes made by a transaction. A missing entry means zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,31 +19,46 @@ pub struct Counts {
     open: BTreeMap<String, i64>,
 }
 
+/// The last assigned ids, and the changes of the counts by the current transaction. One process
+/// writes, so ids need no query. The numbers of a failed transaction are skipped.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    /// The last [`crate::Queued::seq`].
+    pub(crate) seq: i64,
+    /// The last id of a delivery.
+    pub(crate) delivery: i64,
+    /// The last id of an attempt.
+    pub(crate) attempt: i64,
+    /// The last id of an event.
+    pub(crate) event: i64,
+    /// The changes of the counts by the current transaction.
+    pub(crate) waiting: Counts,
+}
+
 impl Counts {
     /// Reads the counts from the database.
-    pub(super) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
+    pub(crate) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
         let mut counts = Self::default();
-        let queues = sqlx::query("SELECT bot, COUNT(*) FROM messages WHERE ack = 0 GROUP BY bot");
-        for row in queues.fetch_all(&mut *connection).await? {
-            counts.queue(narrow(row.try_get(0)?)?, row.try_get(1)?);
+        let queues: Vec<(i64, i64)> =
+            sqlx::query_as("SELECT bot, COUNT(*) FROM messages WHERE ack = 0 GROUP BY bot")
+                .fetch_all(&mut *connection)
+                .await?;
+        for (bot_id, count) in queues {
+            counts.queue(narrow(bot_id)?, count);
         }
-        let endpoints = sqlx::query(
-            "SELECT lane, COUNT(*) FROM deliveries WHERE ended_at IS NULL GROUP BY lane",
-        );
-        for row in endpoints.fetch_all(connection).await? {
-            let endpoint: String = row.try_get(0)?;
-            counts.open(&endpoint, row.try_get(1)?);
-        }
+        let text = "SELECT lane, COUNT(*) FROM deliveries WHERE ended_at IS NULL GROUP BY lane";
+        let endpoints: Vec<(String, i64)> = sqlx::query_as(text).fetch_all(connection).await?;
+        counts.open.extend(endpoints);
         Ok(counts)
     }
 
     /// Adds `more` messages to the queue of a bot.
-    pub(super) fn queue(&mut self, bot_id: i32, more: i64) {
+    pub(crate) fn queue(&mut self, bot_id: i32, more: i64) {
         *self.queued.entry(bot_id).or_default() += more;
     }
 
     /// Adds `more` open deliveries to an endpoint.
-    pub(super) fn open(&mut self, endpoint: &str, more: i64) {
+    pub(crate) fn open(&mut self, endpoint: &str, more: i64) {
         match self.open.get_mut(endpoint) {
             Some(count) => *count += more,
             None => {
@@ -52,8 +67,15 @@ impl Counts {
         }
     }
 
+    /// Subtracts a delivery from each of the endpoints.
+    pub(crate) fn close(&mut self, endpoints: &[String]) {
+        for endpoint in endpoints {
+            self.open(endpoint, -1);
+        }
+    }
+
     /// Adds the changes of a transaction.
-    pub(super) fn add(&mut self, change: Self) {
+    pub(crate) fn add(&mut self, change: Self) {
         for (bot_id, more) in change.queued {
             self.queue(bot_id, more);
         }
@@ -90,22 +112,21 @@ impl Counts {
     }
 }
 
-impl Store {
-    /// Returns the counts after the last commit.
-    #[must_use]
-    pub fn waiting(&self) -> Counts {
-        self.state.counts().clone()
-    }
-
-    /// The number of queued messages of all bots.
-    #[must_use]
-    pub fn pending_count(&self) -> i64 {
-        self.state.counts().queued()
-    }
-
-    /// The number of open deliveries of all bots.
-    #[must_use]
-    pub fn open_delivery_count(&self) -> i64 {
-        self.state.counts().open_deliveries()
+impl Counters {
+    /// Reads the highest ids from the database.
+    pub(crate) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
+        let (seq, delivery, attempt, event) = sqlx::query_as(
+            "SELECT COALESCE((SELECT MAX(seq) FROM messages), 0), COALESCE((SELECT MAX(id) FROM deliveries), 0), \
+             COALESCE((SELECT MAX(id) FROM attempts), 0), COALESCE((SELECT MAX(id) FROM events), 0)",
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(Self {
+            seq,
+            delivery,
+            attempt,
+            event,
+            waiting: Counts::default(),
+        })
     }
 }

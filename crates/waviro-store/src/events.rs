@@ -10,17 +10,26 @@ mod kind;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use tokio::sync::watch;
 
-use super::deliveries::{self, Due, Hook};
-use super::writer::Counters;
-use super::{Store, StoreError, sql};
 use crate::clock::{Millis, rfc3339};
+use crate::counts::Counters;
+use crate::deliveries::{self, Due, Hook};
+use crate::row::narrow;
+use crate::{Store, StoreError, sql};
 
-pub(super) use audience::Audiences;
+pub(crate) use audience::Audiences;
+use audience::Subscribed;
 pub use audience::{Audience, Listening};
 pub use kind::{EventKind, Kinds};
+
+/// How long events are still written after a stream was disconnected, so that its listener can read
+/// the missed events: a week.
+const COMES_BACK: Millis = 7 * 86_400_000;
+
+/// The minimum interval between two writes of a stream's last use.
+const NOTED_EVERY: Millis = 60_000;
 
 /// An event to be written.
 #[derive(Debug, Clone)]
@@ -68,12 +77,11 @@ impl Store {
     /// caller. The events are durable when the function returns.
     pub async fn publish_events(
         &self,
-        events: Vec<NewEvent>,
+        new: Vec<NewEvent>,
         now: Millis,
     ) -> Result<Vec<Due>, StoreError> {
-        self.write("publish_events", move |connection, counters| {
-            let events = events.clone();
-            Box::pin(async move { insert(&events, now, connection, counters).await })
+        self.write("publish_events", new, move |new, connection, counters| {
+            Box::pin(insert(new, now, connection, counters))
         })
         .await
     }
@@ -100,7 +108,7 @@ impl Store {
         let text = format!(
             "SELECT id, bot, kind, body FROM events WHERE id > $1{of} ORDER BY id LIMIT $2"
         );
-        let mut query = sqlx::query(AssertSqlSafe(text)).bind(after).bind(limit);
+        let mut query = sql::query(text).bind(after).bind(limit);
         if let Some(bot_id) = bot_id {
             query = query.bind(i64::from(bot_id));
         }
@@ -109,17 +117,85 @@ impl Store {
             .map(|row| {
                 Ok(EventRow {
                     id: row.try_get(0)?,
-                    bot_id: super::messages::narrow(row.try_get(1)?)?,
+                    bot_id: narrow(row.try_get(1)?)?,
                     kind: row.try_get(2)?,
                     body: row.try_get(3)?,
                 })
             })
             .collect()
     }
+
+    /// Returns the audience of a bot, if cached.
+    #[must_use]
+    pub fn known_audience(&self, bot_id: i32, now: Millis) -> Option<Arc<Audience>> {
+        self.state.audiences.known(bot_id, now)
+    }
+
+    /// Returns the audience of a bot; an empty audience if the bot does not exist.
+    pub async fn audience(&self, bot_id: i32, now: Millis) -> Result<Arc<Audience>, StoreError> {
+        let audiences = &self.state.audiences;
+        if let Some(known) = audiences.known(bot_id, now) {
+            return Ok(known);
+        }
+        let changes = audiences.changes();
+        let audience = Arc::new(self.read_audience(bot_id, now).await?);
+        audiences.keep(bot_id, &audience, now, changes);
+        Ok(audience)
+    }
+
+    async fn read_audience(&self, bot_id: i32, now: Millis) -> Result<Audience, StoreError> {
+        let bot = sqlx::query(
+            "SELECT name, streamed_at FROM bots WHERE slot = $1 AND removed_at IS NULL",
+        )
+        .bind(i64::from(bot_id))
+        .fetch_optional(&self.reads)
+        .await?;
+        let Some(bot) = bot else {
+            return Ok(Audience::default());
+        };
+        let subscriptions = self.subscriptions(bot_id).await?.into_iter();
+        let enabled = subscriptions.filter(|row| row.enabled);
+        let streamed_at: Option<Millis> = bot.try_get(1)?;
+        Ok(Audience {
+            bot_id,
+            name: bot.try_get(0)?,
+            subscribed: enabled
+                .map(|row| Subscribed {
+                    id: row.id,
+                    url: row.url,
+                    kinds: row.kinds,
+                })
+                .collect(),
+            streamed: self.state.audiences.is_listened_to(bot_id)
+                || streamed_at.is_some_and(|at| now - at < COMES_BACK),
+        })
+    }
+
+    /// Registers a listener to the stream of a bot, or to the stream of all bots, until the result
+    /// is dropped.
+    #[must_use]
+    pub fn listen(&self, bot_id: Option<i32>) -> Listening {
+        self.state.audiences.listen(bot_id)
+    }
+
+    /// Stores that the stream of a bot, or of all bots, is used now, precise to the minute.
+    pub async fn note_streamed(&self, bot_id: Option<i32>, now: Millis) -> Result<(), StoreError> {
+        let text = "UPDATE bots SET streamed_at = $1 WHERE removed_at IS NULL AND (streamed_at IS NULL OR streamed_at <= $2) \
+            AND (slot = $3 OR $4 = 1)";
+        self.change("note_streamed", text, move |query| {
+            query
+                .bind(now)
+                .bind(now - NOTED_EVERY)
+                .bind(i64::from(bot_id.unwrap_or(0)))
+                .bind(i64::from(bot_id.is_none()))
+        })
+        .await
+        .map(drop)
+    }
 }
 
 /// Writes events and their deliveries. Returns the due deliveries, leased to the caller.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     events: &[NewEvent],
     now: Millis,
     connection: &mut AnyConnection,
@@ -148,14 +224,14 @@ pub(super) async fn insert(
             "INSERT INTO events (id, bot, kind, subject, body, at) VALUES {}",
             sql::tuples(chunk.len(), 6)
         );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sql::query(text);
         for (id, event, body) in chunk {
             query = query
                 .bind(*id)
                 .bind(i64::from(event.audience.bot_id()))
                 .bind(event.kind.word())
-                .bind(event.subject.clone())
-                .bind(body.clone())
+                .bind(&event.subject)
+                .bind(body)
                 .bind(now);
         }
         query.execute(&mut *connection).await?;

@@ -1,9 +1,7 @@
 //! The database's evidence of a bot's health.
 
-use sqlx::Row;
-
-use super::{Store, StoreError};
 use crate::clock::Millis;
+use crate::{Store, StoreError};
 
 /// The recorded traffic of a bot, including the time before a restart of the gateway.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,7 +22,7 @@ impl Store {
     pub async fn evidence(&self, bot_id: i32) -> Result<Evidence, StoreError> {
         // `settled_at > 0` does not change the result. With the condition, SQLite uses the index
         // `messages_taken`; without the condition, an index over all messages.
-        let row = sqlx::query(
+        let at: (Millis, Millis, Millis) = sqlx::query_as(
             "SELECT COALESCE((SELECT accepted_at FROM messages WHERE bot = $1 AND ack = 0 ORDER BY seq LIMIT 1), 0), \
              COALESCE((SELECT settled_at FROM messages WHERE bot = $1 AND ack > 0 AND settled_at > 0 \
              ORDER BY settled_at DESC LIMIT 1), 0), \
@@ -33,15 +31,12 @@ impl Store {
         .bind(i64::from(bot_id))
         .fetch_one(&self.reads)
         .await?;
-        let at = |column: usize| -> Result<Option<Millis>, StoreError> {
-            let at: Millis = row.try_get(column)?;
-            Ok((at > 0).then_some(at))
-        };
+        let known = |at: Millis| (at > 0).then_some(at);
         Ok(Evidence {
             pending: self.state.counts().queued_of(bot_id),
-            oldest_pending: at(0)?,
-            last_server_ack: at(1)?,
-            last_inbound: at(2)?,
+            oldest_pending: known(at.0),
+            last_server_ack: known(at.1),
+            last_inbound: known(at.2),
         })
     }
 }

@@ -1,36 +1,16 @@
 //! The stored responses to requests with an idempotency key.
 
-use sqlx::any::AnyArguments;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
+mod answer;
 
-use super::messages::narrow;
-use super::{Store, StoreError};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
 use crate::clock::Millis;
+use crate::row::narrow;
+use crate::sql::{self, Bound};
+use crate::{Store, StoreError};
 
-/// A stored response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAnswer {
-    /// SHA-256 of the request's body, lower-case hex.
-    pub request_sha256: String,
-    pub status: u16,
-    /// The response body, in the form chosen by the handler for storing.
-    pub answer: String,
-}
-
-/// A response to be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeepingAnswer {
-    /// SHA-256 of the caller, the path and the key, lower-case hex.
-    pub id: String,
-    pub caller: String,
-    /// The maximum size of all stored responses to the caller, in bytes.
-    pub most: i64,
-    pub kept: KeptAnswer,
-    /// The time of the response.
-    pub at: Millis,
-    /// A response stored under the id before this time is expired.
-    pub since: Millis,
-}
+pub use answer::{KeepingAnswer, KeptAnswer};
 
 const FIND: &str =
     "SELECT request_sha256, status, answer FROM idempotency WHERE id = $1 AND created_at >= $2";
@@ -39,7 +19,7 @@ impl Store {
     /// Returns the response stored under the id at `since` or later.
     pub async fn kept(&self, id: &str, since: Millis) -> Result<Option<KeptAnswer>, StoreError> {
         let row = sqlx::query(FIND)
-            .bind(id.to_owned())
+            .bind(id)
             .bind(since)
             .fetch_optional(&self.reads)
             .await?;
@@ -49,16 +29,11 @@ impl Store {
     /// Stores a response. An existing response is replaced: only the holder of the key's lock
     /// writes.
     pub async fn keep(&self, keeping: KeepingAnswer) -> Result<(), StoreError> {
-        self.write("keep", move |connection, _| {
-            let keeping = keeping.clone();
+        self.write("keep", keeping, move |keeping, connection, _| {
             Box::pin(async move {
-                let before = found(&keeping, connection).await?;
-                put(
-                    &keeping,
-                    before.map_or(0, |before| before.bytes),
-                    connection,
-                )
-                .await
+                let before = found(keeping, connection).await?;
+                let bytes = before.map_or(0, |before| before.bytes);
+                put(keeping, bytes, connection).await
             })
         })
         .await
@@ -67,7 +42,7 @@ impl Store {
     /// Deletes up to `limit` responses older than `before`, as background work. Returns the number
     /// of deleted responses, and `true` if more may be left.
     pub async fn forget_kept(&self, before: Millis, limit: i64) -> Result<(u64, bool), StoreError> {
-        self.in_background("forget_kept", move |connection, _, mut budget| {
+        self.in_background("forget_kept", move |connection, mut budget| {
             Box::pin(async move {
                 let (mut forgotten, mut left) = (0, limit);
                 loop {
@@ -104,8 +79,8 @@ impl Which {
 }
 
 /// Binds the parameters of a statement about the oldest `limit` responses.
-fn about(text: String, which: Which, limit: i64) -> sqlx::query::Query<'static, Any, AnyArguments> {
-    let query = sqlx::query(AssertSqlSafe(text));
+fn about(text: String, which: Which, limit: i64) -> Bound {
+    let query = sql::query(text);
     match which {
         Which::Before(moment) => query.bind(moment).bind(limit),
         Which::Of { caller, but } => query.bind(caller).bind(limit).bind(but),
@@ -147,36 +122,35 @@ async fn count(
     bytes: i64,
     connection: &mut AnyConnection,
 ) -> Result<i64, StoreError> {
-    let row = sqlx::query(
+    let sizes = sqlx::query_scalar(
         "INSERT INTO idempotency_callers (caller, bytes) VALUES ($1, $2) \
          ON CONFLICT (caller) DO UPDATE SET bytes = idempotency_callers.bytes + excluded.bytes RETURNING bytes",
     )
-    .bind(caller.to_owned())
+    .bind(caller)
     .bind(bytes)
     // `fetch_all` reads to the last row, because SQLite completes a statement only at its end.
     .fetch_all(connection)
     .await?;
-    let row = row.first();
-    row.map_or(Ok(bytes), |row| Ok(row.try_get(0)?))
+    Ok(sizes.first().copied().unwrap_or(bytes))
 }
 
 /// The row found under an id.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The response; `None` if it is expired.
-    pub(super) kept: Option<KeptAnswer>,
+    pub(crate) kept: Option<KeptAnswer>,
     /// The size of the row.
-    pub(super) bytes: i64,
+    pub(crate) bytes: i64,
 }
 
 /// Returns the row stored under the id of a response.
-pub(super) async fn found(
+pub(crate) async fn found(
     keeping: &KeepingAnswer,
     connection: &mut AnyConnection,
 ) -> Result<Option<Found>, StoreError> {
     let row = sqlx::query(
         "SELECT request_sha256, status, answer, created_at, bytes FROM idempotency WHERE id = $1",
     )
-    .bind(keeping.id.clone())
+    .bind(&keeping.id)
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else {
@@ -202,7 +176,7 @@ const SMALL_BYTES: i64 = 1024;
 
 /// Stores a response over an existing row of `before` bytes. If the caller exceeds its limit, its
 /// oldest responses are deleted.
-pub(super) async fn put(
+pub(crate) async fn put(
     keeping: &KeepingAnswer,
     before: i64,
     connection: &mut AnyConnection,
@@ -215,12 +189,12 @@ pub(super) async fn put(
          ON CONFLICT (id) DO UPDATE SET request_sha256 = excluded.request_sha256, status = excluded.status, \
          answer = excluded.answer, created_at = excluded.created_at, caller = excluded.caller, bytes = excluded.bytes",
     )
-    .bind(keeping.id.clone())
-    .bind(keeping.kept.request_sha256.clone())
+    .bind(&keeping.id)
+    .bind(&keeping.kept.request_sha256)
     .bind(i64::from(keeping.kept.status))
-    .bind(keeping.kept.answer.clone())
+    .bind(&keeping.kept.answer)
     .bind(keeping.at)
-    .bind(keeping.caller.clone())
+    .bind(&keeping.caller)
     .bind(bytes)
     .execute(&mut *connection)
     .await?;
@@ -245,7 +219,7 @@ pub(super) async fn put(
     Ok(())
 }
 
-fn kept(row: &sqlx::any::AnyRow) -> Result<KeptAnswer, StoreError> {
+fn kept(row: &AnyRow) -> Result<KeptAnswer, StoreError> {
     Ok(KeptAnswer {
         request_sha256: row.try_get(0)?,
         status: narrow(row.try_get(1)?)?,

@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{AssertSqlSafe, Row};
 use waviro_link::{Chat, Inbound, InboundKind, MediaHandle, MessageId, Sender};
 
-use super::deliveries::{self, Due, Hook};
-use super::events::{self, NewEvent};
-use super::messages::narrow;
-use super::{Store, StoreError, sql};
 use crate::clock::{Millis, millis};
+use crate::deliveries::{self, Due, Hook};
+use crate::events::{self, NewEvent};
+use crate::row::narrow;
+use crate::{Store, StoreError, sql};
 
 use authors::Claim;
 pub use detail::{Detail, FileDetail, media_id};
@@ -136,10 +136,9 @@ impl Store {
         batch: Vec<NewInboundRow>,
         now: Millis,
     ) -> Result<StoredInbound, StoreError> {
-        self.write("keep_inbound", move |connection, counters| {
-            let batch = batch.clone();
+        self.write("keep_inbound", batch, move |batch, connection, counters| {
             Box::pin(async move {
-                let batch = authors::counted(bot_id, batch, &mut *connection).await?;
+                let batch = authors::counted(bot_id, batch.clone(), &mut *connection).await?;
                 let mut new = HashSet::new();
                 for rows in sql::cut(&batch) {
                     let text = format!(

@@ -1,24 +1,34 @@
 //! The journal: every attempt of every delivery, stored until retention deletes it.
 
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
 
-use super::deliveries::Attempt;
-use super::writer::Counters;
-use super::{StoreError, sql};
+use crate::counts::Counters;
+use crate::deliveries::Attempt;
+use crate::{StoreError, sql};
 
 /// The maximum stored size of a response body, in bytes: enough for the first lines of an error
 /// page.
 const KEPT: usize = 2048;
 
 /// An attempt with the id of its delivery.
-pub(super) struct Tried<'a> {
-    pub(super) delivery: i64,
-    pub(super) stage: i64,
-    pub(super) attempt: &'a Attempt,
+pub(crate) struct Tried<'a> {
+    delivery: i64,
+    stage: i64,
+    attempt: &'a Attempt,
+}
+
+impl<'a> Tried<'a> {
+    pub(crate) fn new(delivery: i64, stage: i64, attempt: &'a Attempt) -> Self {
+        Self {
+            delivery,
+            stage,
+            attempt,
+        }
+    }
 }
 
 /// Inserts attempts, in the transaction that records their results.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     tried: &[Tried<'_>],
     connection: &mut AnyConnection,
     counters: &mut Counters,
@@ -28,7 +38,7 @@ pub(super) async fn insert(
             "INSERT INTO attempts (id, delivery, at, stage, url, status, duration_ms, address, answer, cause, cause_code) VALUES {}",
             sql::tuples(rows.len(), 11)
         );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sql::query(text);
         for Tried {
             delivery,
             stage,
@@ -41,11 +51,11 @@ pub(super) async fn insert(
                 .bind(*delivery)
                 .bind(attempt.at)
                 .bind(*stage)
-                .bind(attempt.url.clone())
+                .bind(&attempt.url)
                 .bind(attempt.status.map(i64::from))
                 .bind(attempt.took_ms)
-                .bind(attempt.address.clone())
-                .bind(beginning(&attempt.answer).to_owned())
+                .bind(&attempt.address)
+                .bind(beginning(&attempt.answer))
                 .bind(attempt.text())
                 .bind(attempt.code());
         }

@@ -1,8 +1,8 @@
 //! Names unique among existing rows. Names that look the same to a reader count as equal.
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::AnyConnection;
 
-use super::StoreError;
+use crate::error::StoreError;
 use crate::invisible::skeleton;
 
 /// A table with unique names.
@@ -32,15 +32,11 @@ impl Named {
         connection: &mut AnyConnection,
     ) -> Result<bool, StoreError> {
         let wanted = skeleton(name);
-        let rows = sqlx::query(AssertSqlSafe(self.current_names()))
+        let rows: Vec<(i64, String)> = sqlx::query_as(self.current_names())
             .fetch_all(connection)
             .await?;
-        for row in rows {
-            let (id, known): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-            if Some(id) != except && skeleton(&known) == wanted {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let is_other = |id| Some(id) != except;
+        let mut others = rows.into_iter().filter(|(id, _)| is_other(*id));
+        Ok(others.any(|(_, known)| skeleton(&known) == wanted))
     }
 }

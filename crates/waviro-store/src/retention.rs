@@ -1,4 +1,4 @@
-//! Retention: deletes rows older than their limit, as background work ([`super::background`]).
+//! Retention: deletes rows older than their limit, as background work ([`crate::background`]).
 //!
 //! Each step finds its rows at one end of an index, independent of the number of other rows. The
 //! row with the highest id stays in each table that derives new ids from it; otherwise an id would
@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 
-use super::background::Budget;
-use super::{Store, StoreError, sql};
+use crate::background::Budget;
 use crate::clock::Millis;
+use crate::{Store, StoreError, sql};
 
 /// The maximum number of attempts or receipts deleted by one statement.
 const CHILDREN: i64 = 200;
@@ -100,19 +100,15 @@ impl Store {
         kept: RetentionLimits,
         now: Millis,
     ) -> Result<Sweep, StoreError> {
-        for (kind, source) in self.sources_to_follow().await? {
-            self.follow(kind, source, now).await?;
+        for (sources, id) in self.sources_to_follow().await? {
+            self.follow(sources, id, now).await?;
         }
-        let bot_ids = sqlx::query("SELECT slot FROM bots ORDER BY slot")
-            .fetch_all(&self.reads)
-            .await?
-            .iter()
-            .map(|row| row.try_get(0))
-            .collect::<Result<_, _>>()?;
+        let bot_ids = sqlx::query_scalar("SELECT slot FROM bots ORDER BY slot");
+        let bot_ids: Vec<i64> = bot_ids.fetch_all(&self.reads).await?;
         Ok(Sweep {
             kept,
             step: 0,
-            bot_ids,
+            bot_ids: bot_ids.into(),
             bot_index: 0,
             after: START,
         })
@@ -124,7 +120,7 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`]; then none of the next rows was deleted.
     pub async fn sweep(&self, sweep: Sweep) -> Result<(Swept, Option<Sweep>), StoreError> {
-        self.in_background("sweep", move |connection, _, budget| {
+        self.in_background("sweep", move |connection, budget| {
             let batch = Batch {
                 connection,
                 budget,
@@ -241,8 +237,7 @@ impl Batch<'_> {
             last = (row.try_get(1)?, row.try_get(0)?);
             ids.push(last.1);
         }
-        for list in sql::lists(&ids) {
-            let listed = sql::parameters(list.len(), 2);
+        for (listed, list) in sql::numbered(&ids, 2) {
             let attempts = format!(
                 "DELETE FROM attempts WHERE id IN (SELECT id FROM attempts WHERE delivery IN ({listed}) LIMIT $1)"
             );
@@ -250,7 +245,7 @@ impl Batch<'_> {
                 return Ok(Progress::More((at, id)));
             }
             let deliveries = "DELETE FROM deliveries WHERE id IN";
-            self.change(deliveries, list).await?;
+            self.change_listed(deliveries, list).await?;
         }
         Ok(Progress::after(&rows, limit, last))
     }
@@ -270,7 +265,7 @@ impl Batch<'_> {
              FROM messages m WHERE m.bot = $1 AND m.ack {ack} AND m.settled_at < $2 AND (m.settled_at, m.seq) > ($3, $4) \
              ORDER BY m.settled_at, m.seq LIMIT $5"
         );
-        let rows = sqlx::query(AssertSqlSafe(text))
+        let rows = sql::query(text)
             .bind(bot_id)
             .bind(before)
             .bind(at)
@@ -285,8 +280,7 @@ impl Batch<'_> {
                 ids.push(row.try_get(0)?);
             }
         }
-        for list in sql::lists(&ids) {
-            let listed = sql::parameters(list.len(), 2);
+        for (listed, list) in sql::numbered(&ids, 2) {
             let receipts = format!(
                 "DELETE FROM receipts WHERE (message, member) IN \
                  (SELECT message, member FROM receipts WHERE message IN ({listed}) LIMIT $1)"
@@ -294,7 +288,7 @@ impl Batch<'_> {
             if !self.children(&receipts, &list).await? {
                 return Ok(Progress::More((at, seq)));
             }
-            self.change("DELETE FROM messages WHERE id IN", list)
+            self.change_listed("DELETE FROM messages WHERE id IN", list)
                 .await?;
         }
         Ok(Progress::after(&rows, limit, last))
@@ -303,17 +297,16 @@ impl Batch<'_> {
     async fn inbound(&mut self, bot_id: i64, before: Millis) -> Result<Progress, StoreError> {
         let text = "SELECT id FROM inbound WHERE bot = $1 AND received_at < $2 ORDER BY received_at LIMIT $3";
         let (ids, progress) = self.oldest_inbound(text, bot_id, before).await?;
-        for list in sql::lists(&ids) {
+        for (listed, list) in sql::numbered(&ids, 3) {
             // The `+` makes SQLite use the index by id and not scan all old rows. A message with
             // the same id in another chat may be deleted too: the message is also old, and has a
             // file of its own.
             let text = format!(
-                "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({}) \
-                 RETURNING CASE WHEN media_handle IS NOT NULL THEN media END",
-                sql::parameters(list.len(), 3)
+                "DELETE FROM inbound WHERE bot = $1 AND +received_at < $2 AND id IN ({listed}) \
+                 RETURNING CASE WHEN media_handle IS NOT NULL THEN media END"
             );
-            let query = sqlx::query(AssertSqlSafe(text)).bind(bot_id).bind(before);
-            let query = list.into_iter().fold(query, sqlx::query::Query::bind);
+            let query = sql::query(text).bind(bot_id).bind(before);
+            let query = sql::bind_all(query, list);
             let gone = query.fetch_all(&mut *self.connection).await?;
             self.swept.rows += gone.len() as u64;
             for row in &gone {
@@ -326,11 +319,11 @@ impl Batch<'_> {
 
     async fn handles(&mut self, bot_id: i64, before: Millis) -> Result<Progress, StoreError> {
         let text = "SELECT media FROM inbound WHERE bot = $1 AND received_at < $2 AND media_handle IS NOT NULL \
-                    ORDER BY received_at LIMIT $3";
+            ORDER BY received_at LIMIT $3";
         let (media, progress) = self.oldest_inbound(text, bot_id, before).await?;
         for list in sql::lists(&media) {
             let handles = "UPDATE inbound SET media_handle = NULL WHERE media IN";
-            self.change(handles, list).await?;
+            self.change_listed(handles, list).await?;
         }
         self.swept.media.extend(media);
         Ok(progress)
@@ -357,10 +350,9 @@ impl Batch<'_> {
     }
 
     /// Runs a statement that ends in `IN` for the listed keys, and counts its rows.
-    async fn change<K: Key>(&mut self, text: &str, list: Vec<K>) -> Result<(), StoreError> {
+    async fn change_listed<K: Key>(&mut self, text: &str, list: Vec<K>) -> Result<(), StoreError> {
         let text = format!("{text} ({})", sql::parameters(list.len(), 1));
-        let query = sqlx::query(AssertSqlSafe(text));
-        let query = list.into_iter().fold(query, sqlx::query::Query::bind);
+        let query = sql::bind_all(sql::query(text), list);
         self.swept.rows += query.execute(&mut *self.connection).await?.rows_affected();
         Ok(())
     }
@@ -369,8 +361,8 @@ impl Batch<'_> {
     /// `false` means that the budget is spent.
     async fn children<K: Key>(&mut self, text: &str, keys: &[K]) -> Result<bool, StoreError> {
         loop {
-            let query = sqlx::query(AssertSqlSafe(text.to_owned())).bind(CHILDREN);
-            let query = (keys.iter().cloned()).fold(query, sqlx::query::Query::bind);
+            let query = sql::query(text.to_owned()).bind(CHILDREN);
+            let query = sql::bind_all(query, keys);
             let done = query.execute(&mut *self.connection).await?;
             if done.rows_affected() < CHILDREN.unsigned_abs() {
                 return Ok(true);

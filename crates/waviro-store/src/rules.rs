@@ -1,13 +1,13 @@
 //! The keyword rules of the bots.
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use url::Url;
 
-use super::deliveries::KEYWORD;
-use super::{Store, StoreError};
 use crate::clock::Millis;
 use crate::keyword::Rule;
+use crate::sources::Sources;
+use crate::{Store, StoreError, row, sql};
 
 /// A stored rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,24 +94,13 @@ const COLUMNS: &str =
 impl Store {
     /// Returns all rules of a bot, oldest first, including disabled rules.
     pub async fn rules(&self, bot_id: i32) -> Result<Vec<RuleRow>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM rules WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
-        )))
-        .bind(i64::from(bot_id))
-        .fetch_all(&self.reads)
-        .await?;
+        let rows = self.sources(Sources::Rules, COLUMNS, bot_id).await?;
         rows.iter().map(rule).collect()
     }
 
     /// Returns a rule of a bot.
     pub async fn rule(&self, bot_id: i32, id: i64) -> Result<Option<RuleRow>, StoreError> {
-        let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM rules WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
-        )))
-        .bind(id)
-        .bind(i64::from(bot_id))
-        .fetch_optional(&self.reads)
-        .await?;
+        let row = Sources::Rules.row(COLUMNS, bot_id, id, &self.reads).await?;
         row.as_ref().map(rule).transpose()
     }
 
@@ -121,29 +110,23 @@ impl Store {
         new: NewRule,
         now: Millis,
     ) -> Result<AddRule, StoreError> {
-        self.write("add_rule", move |connection, _| {
-            let new = new.clone();
+        self.write("add_rule", new, move |new, connection, _| {
             Box::pin(async move {
                 if let Some(taken) = holder(bot_id, &new.folded, 0, connection).await? {
                     return Ok(AddRule::KeywordTaken(taken));
                 }
-                let count = sqlx::query(
-                    "SELECT COUNT(*) FROM rules WHERE bot = $1 AND deleted_at IS NULL",
-                )
-                .bind(i64::from(bot_id))
-                .fetch_one(&mut *connection)
-                .await?;
-                if count.try_get::<i64, _>(0)? >= i64::try_from(MAX_RULES).unwrap_or(i64::MAX) {
+                let full = Sources::Rules.are_full(bot_id, MAX_RULES, connection);
+                if full.await? {
                     return Ok(AddRule::TooMany);
                 }
-                let row = sqlx::query(AssertSqlSafe(format!(
+                let row = sql::query(format!(
                     "INSERT INTO rules (id, bot, keyword, folded, url, enabled, in_groups, timeout_s, created_at, updated_at) \
                      VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM rules), $1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {COLUMNS}"
-                )))
+                ))
                 .bind(i64::from(bot_id))
-                .bind(new.keyword)
-                .bind(new.folded)
-                .bind(new.url.to_string())
+                .bind(&new.keyword)
+                .bind(&new.folded)
+                .bind(new.url.as_str())
                 .bind(i64::from(new.enabled))
                 .bind(i64::from(new.in_groups))
                 .bind(new.timeout_s)
@@ -166,37 +149,29 @@ impl Store {
         now: Millis,
     ) -> Result<AddRule, StoreError> {
         let moved = change.url.is_some();
-        let changed = self.write("change_rule", move |connection, _| {
-            let change = change.clone();
+        let changed = self.write("change_rule", change, move |change, connection, _| {
             Box::pin(async move {
-                let row = sqlx::query(AssertSqlSafe(format!(
-                    "SELECT {COLUMNS} FROM rules WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
-                )))
-                .bind(id)
-                .bind(i64::from(bot_id))
-                .fetch_optional(&mut *connection)
-                .await?;
-                let Some(mut new) = row.as_ref().map(rule).transpose()? else {
+                let known = Sources::Rules.row(COLUMNS, bot_id, id, &mut *connection);
+                let Some(mut new) = known.await?.as_ref().map(rule).transpose()? else {
                     return Ok(AddRule::NoSuchRule);
                 };
-                if let Some((keyword, folded)) = change.keyword {
-                    if let Some(taken) = holder(bot_id, &folded, id, connection).await? {
+                if let Some((keyword, folded)) = &change.keyword {
+                    if let Some(taken) = holder(bot_id, folded, id, connection).await? {
                         return Ok(AddRule::KeywordTaken(taken));
                     }
                     sqlx::query("UPDATE rules SET keyword = $1, folded = $2 WHERE id = $3")
-                        .bind(keyword.clone())
+                        .bind(keyword)
                         .bind(folded)
                         .bind(id)
                         .execute(&mut *connection)
                         .await?;
-                    new.keyword = keyword;
+                    new.keyword.clone_from(keyword);
                 }
-                if let Some(url) = change.url {
-                    new.url = url;
+                if let Some(url) = &change.url {
+                    new.url = url.clone();
                 }
                 if let Some(enabled) = change.enabled {
-                    new.enabled = enabled;
-                    new.off_cause = None;
+                    (new.enabled, new.off_cause) = (enabled, None);
                 }
                 new.in_groups = change.in_groups.unwrap_or(new.in_groups);
                 new.timeout_s = change.timeout_s.unwrap_or(new.timeout_s);
@@ -205,11 +180,11 @@ impl Store {
                     "UPDATE rules SET url = $1, enabled = $2, in_groups = $3, timeout_s = $4, off_cause = $5, updated_at = $6 \
                      WHERE id = $7",
                 )
-                .bind(new.url.to_string())
+                .bind(new.url.as_str())
                 .bind(i64::from(new.enabled))
                 .bind(i64::from(new.in_groups))
                 .bind(new.timeout_s)
-                .bind(new.off_cause.clone())
+                .bind(&new.off_cause)
                 .bind(now)
                 .bind(id)
                 .execute(connection)
@@ -219,13 +194,12 @@ impl Store {
         });
         let changed = changed.await?;
         if moved && matches!(changed, AddRule::Done(_)) {
-            self.follow(KEYWORD, id, now).await?;
+            self.follow(Sources::Rules, id, now).await?;
         }
         Ok(changed)
     }
 
-    /// Disables the rule of a delivery and stores the cause. A disabled rule, or a rule with
-    /// another URL than `tried`, stays unchanged, because a user changed the rule in the meantime.
+    /// Disables the rule of a delivery, see [`Self::switch_source_off`].
     pub async fn switch_rule_off(
         &self,
         delivery: i64,
@@ -233,47 +207,16 @@ impl Store {
         cause: String,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let tried = tried.to_string();
-        self.write("switch_rule_off", move |connection, _| {
-            let (cause, tried) = (cause.clone(), tried.clone());
-            Box::pin(async move {
-                sqlx::query(
-                    "UPDATE rules SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 AND url = $3 \
-                     AND id = (SELECT source FROM deliveries WHERE id = $4 AND kind = 'keyword')",
-                )
-                .bind(cause)
-                .bind(now)
-                .bind(tried)
-                .bind(delivery)
-                .execute(connection)
-                .await?;
-                Ok(())
-            })
-        })
-        .await
+        let (name, tried) = ("switch_rule_off", (tried, cause));
+        self.switch_source_off(name, Sources::Rules, delivery, tried, now)
+            .await
     }
 
     /// Deletes a rule and cancels its waiting deliveries. Returns `false` if the bot has no such
     /// rule.
     pub async fn delete_rule(&self, bot_id: i32, id: i64, now: Millis) -> Result<bool, StoreError> {
-        let deleted = self.write("delete_rule", move |connection, _| {
-            Box::pin(async move {
-                let done = sqlx::query(
-                    "UPDATE rules SET deleted_at = $1 WHERE id = $2 AND bot = $3 AND deleted_at IS NULL",
-                )
-                .bind(now)
-                .bind(id)
-                .bind(i64::from(bot_id))
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected() > 0)
-            })
-        });
-        let deleted = deleted.await?;
-        if deleted {
-            self.follow(KEYWORD, id, now).await?;
-        }
-        Ok(deleted)
+        self.delete_source("delete_rule", Sources::Rules, bot_id, id, now)
+            .await
     }
 }
 
@@ -284,15 +227,14 @@ async fn holder(
     but: i64,
     connection: &mut AnyConnection,
 ) -> Result<Option<i64>, StoreError> {
-    let row = sqlx::query(
+    let holder = sqlx::query_scalar(
         "SELECT id FROM rules WHERE bot = $1 AND folded = $2 AND id <> $3 AND deleted_at IS NULL",
     )
     .bind(i64::from(bot_id))
-    .bind(folded.to_owned())
+    .bind(folded)
     .bind(but)
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| Ok(row.try_get(0)?)).transpose()
+    .fetch_optional(connection);
+    Ok(holder.await?)
 }
 
 fn rule(row: &AnyRow) -> Result<RuleRow, StoreError> {
@@ -301,7 +243,7 @@ fn rule(row: &AnyRow) -> Result<RuleRow, StoreError> {
     Ok(RuleRow {
         id: row.try_get(0)?,
         keyword: row.try_get(1)?,
-        url: Url::parse(&url).map_err(|_| StoreError::Unreadable("a rule's URL".to_owned()))?,
+        url: row::url(&url, "a rule")?,
         enabled: enabled != 0,
         in_groups: in_groups != 0,
         timeout_s: row.try_get(5)?,

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use sqlx::{AnyConnection, AnyPool};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Store, StoreError};
+use crate::error::StoreError;
 
 /// The maximum duration of a search: as long as people look at an empty page.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -39,24 +39,24 @@ pub struct Found<R, A> {
 
 /// The connection and the locks shared by all searches.
 #[derive(Debug, Clone)]
-pub(super) struct Searches {
+pub(crate) struct Searches {
     pool: AnyPool,
     turns: Arc<Mutex<HashMap<i32, Weak<tokio::sync::Mutex<()>>>>>,
 }
 
 /// The result of one step.
-pub(super) struct Step<R, A> {
+pub(crate) struct Step<R, A> {
     /// The matching rows with their positions.
-    pub(super) found: Vec<(R, A)>,
+    pub(crate) found: Vec<(R, A)>,
     /// The last position read; `None` at the end of the range.
-    pub(super) read_to: Option<A>,
+    pub(crate) read_to: Option<A>,
 }
 
 /// The future of a running step.
-pub(super) type Stepping<'s, R, A> = BoxFuture<'s, Result<Step<R, A>, StoreError>>;
+pub(crate) type Stepping<'s, R, A> = BoxFuture<'s, Result<Step<R, A>, StoreError>>;
 
 /// A list that can be searched.
-pub(super) trait Searched: Sync {
+pub(crate) trait Searched: Sync {
     type Row: Send;
     type After: Clone + Send + Sync;
 
@@ -71,36 +71,23 @@ pub(super) trait Searched: Sync {
 }
 
 impl Searches {
-    pub(super) fn new(pool: AnyPool) -> Self {
+    pub(crate) fn new(pool: AnyPool) -> Self {
         Self {
             pool,
             turns: Arc::default(),
         }
     }
 
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
 
-    fn turn(&self, bot_id: i32) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = turns.get(&bot_id).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::default();
-        turns.insert(bot_id, Arc::downgrade(&turn));
-        turn
-    }
-}
-
-impl Store {
     /// Searches a list of a bot for `limit` rows.
     ///
     /// # Errors
     /// [`StoreError::Busy`] if the bot's previous search did not end in time, or the connection was
     /// not free in time.
-    pub(super) async fn search<S: Searched>(
+    pub(crate) async fn search<S: Searched>(
         &self,
         bot_id: i32,
         searched: S,
@@ -120,7 +107,7 @@ impl Store {
         mut after: S::After,
         limit: usize,
     ) -> Result<Found<S::Row, S::After>, StoreError> {
-        let turn = self.searches.turn(bot_id);
+        let turn = self.turn(bot_id);
         let turn = timeout_at(until, turn.lock()).await;
         let _turn = turn.map_err(|_| StoreError::Busy)?;
         let (mut found, mut rows) = (Vec::new(), FIRST);
@@ -130,7 +117,7 @@ impl Store {
                 let go_on = Some(after);
                 return Ok(Found { rows: found, go_on });
             }
-            let Ok(connection) = timeout_at(until, self.searches.pool.acquire()).await else {
+            let Ok(connection) = timeout_at(until, self.pool.acquire()).await else {
                 let go_on = Some(after);
                 return if has_read {
                     Ok(Found { rows: found, go_on })
@@ -160,6 +147,17 @@ impl Store {
             rows = next_step(rows, began.elapsed());
         }
     }
+
+    fn turn(&self, bot_id: i32) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(&bot_id).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(bot_id, Arc::downgrade(&turn));
+        turn
+    }
 }
 
 /// Returns the number of rows for the next step.
@@ -176,6 +174,7 @@ fn next_step(rows: i64, took: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Store;
 
     /// The numbers up to `last`; every hundredth number matches.
     struct Numbers {
@@ -219,9 +218,9 @@ mod tests {
     async fn a_search_reads_its_range_to_the_end_or_until_it_has_enough() {
         let (_folder, store) = store().await;
         let numbers = || Numbers { last: 10_000 };
-        let all = store.search(1, numbers(), 0, 200).await.unwrap();
+        let all = store.searches.search(1, numbers(), 0, 200).await.unwrap();
         assert_eq!((all.rows.len(), all.go_on), (100, None));
-        let some = store.search(1, numbers(), 0, 3).await.unwrap();
+        let some = store.searches.search(1, numbers(), 0, 3).await.unwrap();
         assert_eq!((some.rows, some.go_on), (vec![100, 200, 300], Some(300)));
         store.close().await;
     }
@@ -232,7 +231,10 @@ mod tests {
         let endless = Numbers { last: i64::MAX };
         let until = Instant::now() + Duration::from_millis(300);
         let most = usize::MAX;
-        let found = store.search_until(until, 1, endless, 0, most).await;
+        let found = store
+            .searches
+            .search_until(until, 1, endless, 0, most)
+            .await;
         let found = found.unwrap();
         let read_to = found.go_on.unwrap();
         assert_eq!(found.rows.len(), usize::try_from(read_to / 100).unwrap());
@@ -246,12 +248,27 @@ mod tests {
         let first = turn.lock().await;
         let soon = || Instant::now() + Duration::from_millis(50);
         let numbers = || Numbers { last: 10 };
-        let second = store.search_until(soon(), 1, numbers(), 0, 1).await;
+        let second = store
+            .searches
+            .search_until(soon(), 1, numbers(), 0, 1)
+            .await;
         assert!(matches!(second, Err(StoreError::Busy)), "{second:?}");
         let until = Instant::now() + WITHIN;
-        assert!(store.search_until(until, 2, numbers(), 0, 1).await.is_ok());
+        assert!(
+            store
+                .searches
+                .search_until(until, 2, numbers(), 0, 1)
+                .await
+                .is_ok()
+        );
         drop(first);
-        assert!(store.search_until(until, 1, numbers(), 0, 1).await.is_ok());
+        assert!(
+            store
+                .searches
+                .search_until(until, 1, numbers(), 0, 1)
+                .await
+                .is_ok()
+        );
         store.close().await;
     }
 

@@ -1,12 +1,12 @@
 //! The secrets of a bot toward users' endpoints: the `webhookkey` of the documented payload and the
 //! signing secrets.
 
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
 
-use super::bots::{SetKey, sha256};
-use super::{Store, StoreError};
+use crate::bots::{SetKey, sha256};
 use crate::clock::Millis;
+use crate::{Store, StoreError, sql};
 
 /// The secrets of a bot. The secrets are stored unhashed, because signing needs the secret itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,9 +26,9 @@ const COLUMNS: &str = "webhook_key, signing_secret, signing_before, signing_befo
 impl Store {
     /// Returns the secrets of a bot; `None` if the bot has no secrets yet or does not exist.
     pub async fn secrets(&self, bot_id: i32) -> Result<Option<SecretsRow>, StoreError> {
-        let row = sqlx::query(AssertSqlSafe(format!(
+        let row = sql::query(format!(
             "SELECT {COLUMNS} FROM bots WHERE slot = $1 AND signing_secret IS NOT NULL AND webhook_key IS NOT NULL"
-        )))
+        ))
         .bind(i64::from(bot_id))
         .fetch_optional(&self.reads)
         .await?;
@@ -43,13 +43,13 @@ impl Store {
         webhook_key: String,
         signing: String,
     ) -> Result<Option<SecretsRow>, StoreError> {
-        self.write("give_secrets", move |connection, _| {
-            let (webhook_key, signing) = (webhook_key.clone(), signing.clone());
+        let new = (webhook_key, signing);
+        self.write("give_secrets", new, move |(webhook_key, signing), connection, _| {
             Box::pin(async move {
-                let row = sqlx::query(AssertSqlSafe(format!(
+                let row = sql::query(format!(
                     "UPDATE bots SET webhook_key = COALESCE(webhook_key, $1), signing_secret = COALESCE(signing_secret, $2) \
                      WHERE slot = $3 RETURNING {COLUMNS}"
-                )))
+                ))
                 .bind(webhook_key)
                 .bind(signing)
                 .bind(i64::from(bot_id))
@@ -69,22 +69,17 @@ impl Store {
         signing: String,
         before_until: Millis,
     ) -> Result<bool, StoreError> {
-        self.write("rotate_signing", move |connection, _| {
-            let signing = signing.clone();
-            Box::pin(async move {
-                let done = sqlx::query(
-                    "UPDATE bots SET signing_before = signing_secret, signing_before_until = $1, signing_secret = $2 \
-                     WHERE slot = $3 AND removed_at IS NULL",
-                )
-                .bind(before_until)
-                .bind(signing)
-                .bind(i64::from(bot_id))
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected() == 1)
+        let text = "UPDATE bots SET signing_before = signing_secret, signing_before_until = $1, signing_secret = $2 \
+            WHERE slot = $3 AND removed_at IS NULL";
+        let changed = self
+            .change("rotate_signing", text, move |query| {
+                query
+                    .bind(before_until)
+                    .bind(&signing)
+                    .bind(i64::from(bot_id))
             })
-        })
-        .await
+            .await?;
+        Ok(changed == 1)
     }
 
     /// Replaces the webhook key with immediate effect.
@@ -93,10 +88,9 @@ impl Store {
         bot_id: i32,
         webhook_key: String,
     ) -> Result<SetKey, StoreError> {
-        self.write("set_webhook_key", move |connection, _| {
-            let webhook_key = webhook_key.clone();
+        self.write("set_webhook_key", webhook_key, move |new, connection, _| {
             Box::pin(async move {
-                let known = sqlx::query(
+                let known: Option<String> = sqlx::query_scalar(
                     "SELECT key_sha256 FROM bots WHERE slot = $1 AND removed_at IS NULL",
                 )
                 .bind(i64::from(bot_id))
@@ -105,11 +99,11 @@ impl Store {
                 let Some(known) = known else {
                     return Ok(SetKey::Unknown);
                 };
-                if sha256(&webhook_key) == known.try_get::<String, _>(0)? {
+                if sha256(new) == known {
                     return Ok(SetKey::KeysAlike);
                 }
                 sqlx::query("UPDATE bots SET webhook_key = $1 WHERE slot = $2")
-                    .bind(webhook_key)
+                    .bind(new)
                     .bind(i64::from(bot_id))
                     .execute(connection)
                     .await?;

@@ -6,15 +6,31 @@
 
 use std::fmt::Write as _;
 
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Encode, Type};
+
 /// A statement with its parameters.
-pub(super) type Bound = sqlx::query::Query<'static, sqlx::Any, sqlx::any::AnyArguments>;
+pub(crate) type Bound = Query<'static, Any, sqlx::any::AnyArguments>;
 
 /// The maximum number of rows in a statement: 64 rows of 13 columns stay far below SQLite's limit
 /// of 32,766 parameters.
 const MAX_ROWS: usize = 64;
 
+/// Returns the statement of a text. Values are parameters and never a part of the text.
+pub(crate) fn query(text: String) -> Bound {
+    sqlx::query(AssertSqlSafe(text))
+}
+
+/// Binds a list of values.
+pub(crate) fn bind_all<'t, T>(query: Bound, values: impl IntoIterator<Item = T>) -> Bound
+where
+    T: Encode<'t, Any> + Type<Any>,
+{
+    values.into_iter().fold(query, Query::bind)
+}
+
 /// Returns `($1,$2),($3,$4)`: `rows` tuples of `columns` parameters, starting at `$1`.
-pub(super) fn tuples(rows: usize, columns: usize) -> String {
+pub(crate) fn tuples(rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 4);
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ",(" });
@@ -25,7 +41,7 @@ pub(super) fn tuples(rows: usize, columns: usize) -> String {
 }
 
 /// Returns `$3,$4,$5`: `count` parameters, starting at `$first`.
-pub(super) fn parameters(count: usize, first: usize) -> String {
+pub(crate) fn parameters(count: usize, first: usize) -> String {
     let mut text = String::with_capacity(count * 4);
     for n in first..first + count {
         if n > first {
@@ -38,7 +54,7 @@ pub(super) fn parameters(count: usize, first: usize) -> String {
 }
 
 /// Splits rows for statements that must hold each row once: 100 rows become 64, 32 and 4.
-pub(super) fn cut<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+pub(crate) fn cut<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let size = 1usize
             .checked_shl(rows.len().checked_ilog2()?)?
@@ -51,7 +67,7 @@ pub(super) fn cut<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// Splits keys for `IN` lists. A list may hold a key twice, so each list has at most [`MAX_ROWS`]
 /// keys and is padded to a power of two with copies of the last key.
-pub(super) fn lists<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
+pub(crate) fn lists<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
     keys.chunks(MAX_ROWS).map(|chunk| {
         let mut list = chunk.to_vec();
         if let Some(last) = chunk.last() {
@@ -59,6 +75,14 @@ pub(super) fn lists<T: Clone>(keys: &[T]) -> impl Iterator<Item = Vec<T>> + '_ {
         }
         list
     })
+}
+
+/// Splits keys for `IN` lists, each with the text of its parameters, which start at `$first`.
+pub(crate) fn numbered<T: Clone>(
+    keys: &[T],
+    first: usize,
+) -> impl Iterator<Item = (String, Vec<T>)> + '_ {
+    lists(keys).map(move |list| (parameters(list.len(), first), list))
 }
 
 #[cfg(test)]

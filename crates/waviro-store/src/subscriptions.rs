@@ -1,12 +1,13 @@
 //! The event subscriptions of the bots.
 
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
 use url::Url;
 
-use super::deliveries::EVENT;
-use super::{Kinds, Store, StoreError};
 use crate::clock::Millis;
+use crate::events::Kinds;
+use crate::sources::Sources;
+use crate::{Store, StoreError, sql};
 
 /// A stored subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +63,8 @@ const COLUMNS: &str = "id, url, kinds, enabled, timeout_s, off_cause, created_at
 impl Store {
     /// Returns all subscriptions of a bot, oldest first, including disabled subscriptions.
     pub async fn subscriptions(&self, bot_id: i32) -> Result<Vec<SubscriptionRow>, StoreError> {
-        let rows = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL ORDER BY id"
-        )))
-        .bind(i64::from(bot_id))
-        .fetch_all(&self.reads)
-        .await?;
-        rows.iter().map(subscription).collect()
+        let rows = self.sources(Sources::Subscriptions, COLUMNS, bot_id);
+        rows.await?.iter().map(subscription).collect()
     }
 
     /// Returns a subscription of a bot.
@@ -77,14 +73,8 @@ impl Store {
         bot_id: i32,
         id: i64,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
-        let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM subscriptions WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
-        )))
-        .bind(id)
-        .bind(i64::from(bot_id))
-        .fetch_optional(&self.reads)
-        .await?;
-        row.as_ref().map(subscription).transpose()
+        let row = Sources::Subscriptions.row(COLUMNS, bot_id, id, &self.reads);
+        row.await?.as_ref().map(subscription).transpose()
     }
 
     /// Adds a subscription; `None` if the bot has [`MAX_SUBSCRIPTIONS`].
@@ -94,25 +84,19 @@ impl Store {
         new: NewSubscription,
         now: Millis,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
-        let most = i64::try_from(MAX_SUBSCRIPTIONS).unwrap_or(i64::MAX);
-        let added = self.write("add_subscription", move |connection, _| {
-            let new = new.clone();
+        let input = (new, self.state.audiences.change());
+        self.write("add_subscription", input, move |(new, _), connection, _| {
             Box::pin(async move {
-                let count = sqlx::query(
-                    "SELECT COUNT(*) FROM subscriptions WHERE bot = $1 AND deleted_at IS NULL",
-                )
-                .bind(i64::from(bot_id))
-                .fetch_one(&mut *connection)
-                .await?;
-                if count.try_get::<i64, _>(0)? >= most {
+                let full = Sources::Subscriptions.are_full(bot_id, MAX_SUBSCRIPTIONS, connection);
+                if full.await? {
                     return Ok(None);
                 }
-                let row = sqlx::query(AssertSqlSafe(format!(
+                let row = sql::query(format!(
                     "INSERT INTO subscriptions (id, bot, url, kinds, enabled, timeout_s, created_at, updated_at) \
                      VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM subscriptions), $1, $2, $3, $4, $5, $6, $7) RETURNING {COLUMNS}"
-                )))
+                ))
                 .bind(i64::from(bot_id))
-                .bind(new.url.to_string())
+                .bind(new.url.as_str())
                 .bind(new.kinds.words().join(","))
                 .bind(i64::from(new.enabled))
                 .bind(new.timeout_s)
@@ -122,10 +106,8 @@ impl Store {
                 .await?;
                 subscription(&row).map(Some)
             })
-        });
-        let added = added.await;
-        self.state.audiences.forget(Some(bot_id));
-        added
+        })
+        .await
     }
 
     /// Changes a subscription; `None` if the bot has no such subscription. Deliveries waiting for
@@ -138,25 +120,18 @@ impl Store {
         now: Millis,
     ) -> Result<Option<SubscriptionRow>, StoreError> {
         let moved = change.url.is_some();
-        let changed = self.write("change_subscription", move |connection, _| {
-            let change = change.clone();
+        let input = (change, self.state.audiences.change());
+        let changed = self.write("change_subscription", input, move |(change, _), connection, _| {
             Box::pin(async move {
-                let row = sqlx::query(AssertSqlSafe(format!(
-                    "SELECT {COLUMNS} FROM subscriptions WHERE id = $1 AND bot = $2 AND deleted_at IS NULL"
-                )))
-                .bind(id)
-                .bind(i64::from(bot_id))
-                .fetch_optional(&mut *connection)
-                .await?;
-                let Some(mut new) = row.as_ref().map(subscription).transpose()? else {
+                let known = Sources::Subscriptions.row(COLUMNS, bot_id, id, &mut *connection);
+                let Some(mut new) = known.await?.as_ref().map(subscription).transpose()? else {
                     return Ok(None);
                 };
-                if let Some(url) = change.url {
-                    new.url = url;
+                if let Some(url) = &change.url {
+                    new.url = url.clone();
                 }
                 if let Some(enabled) = change.enabled {
-                    new.enabled = enabled;
-                    new.off_cause = None;
+                    (new.enabled, new.off_cause) = (enabled, None);
                 }
                 new.kinds = change.kinds.unwrap_or(new.kinds);
                 new.timeout_s = change.timeout_s.unwrap_or(new.timeout_s);
@@ -165,11 +140,11 @@ impl Store {
                     "UPDATE subscriptions SET url = $1, kinds = $2, enabled = $3, timeout_s = $4, off_cause = $5, updated_at = $6 \
                      WHERE id = $7",
                 )
-                .bind(new.url.to_string())
+                .bind(new.url.as_str())
                 .bind(new.kinds.words().join(","))
                 .bind(i64::from(new.enabled))
                 .bind(new.timeout_s)
-                .bind(new.off_cause.clone())
+                .bind(&new.off_cause)
                 .bind(now)
                 .bind(id)
                 .execute(connection)
@@ -177,16 +152,14 @@ impl Store {
                 Ok(Some(new))
             })
         });
-        let changed = changed.await;
-        self.state.audiences.forget(Some(bot_id));
-        if moved && matches!(changed, Ok(Some(_))) {
-            self.follow(EVENT, id, now).await?;
+        let changed = changed.await?;
+        if moved && changed.is_some() {
+            self.follow(Sources::Subscriptions, id, now).await?;
         }
-        changed
+        Ok(changed)
     }
 
-    /// Disables the subscription of a delivery and stores the cause. A disabled subscription, or a
-    /// subscription with another URL than `tried`, stays unchanged.
+    /// Disables the subscription of a delivery, see [`Self::switch_source_off`].
     pub async fn switch_subscription_off(
         &self,
         delivery: i64,
@@ -194,26 +167,9 @@ impl Store {
         cause: String,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let tried = tried.to_string();
-        let switched = self.write("switch_subscription_off", move |connection, _| {
-            let (cause, tried) = (cause.clone(), tried.clone());
-            Box::pin(async move {
-                sqlx::query(
-                    "UPDATE subscriptions SET enabled = 0, off_cause = $1, updated_at = $2 WHERE enabled = 1 AND url = $3 \
-                     AND id = (SELECT source FROM deliveries WHERE id = $4 AND kind = 'event')",
-                )
-                .bind(cause)
-                .bind(now)
-                .bind(tried)
-                .bind(delivery)
-                .execute(connection)
-                .await?;
-                Ok(())
-            })
-        });
-        let switched = switched.await;
-        self.state.audiences.forget(None);
-        switched
+        let (name, tried) = ("switch_subscription_off", (tried, cause));
+        self.switch_source_off(name, Sources::Subscriptions, delivery, tried, now)
+            .await
     }
 
     /// Deletes a subscription and cancels its waiting deliveries. Returns `false` if the bot has no
@@ -224,25 +180,9 @@ impl Store {
         id: i64,
         now: Millis,
     ) -> Result<bool, StoreError> {
-        let deleted = self.write("delete_subscription", move |connection, _| {
-            Box::pin(async move {
-                let done = sqlx::query(
-                    "UPDATE subscriptions SET deleted_at = $1 WHERE id = $2 AND bot = $3 AND deleted_at IS NULL",
-                )
-                .bind(now)
-                .bind(id)
-                .bind(i64::from(bot_id))
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected() > 0)
-            })
-        });
-        let deleted = deleted.await;
-        self.state.audiences.forget(Some(bot_id));
-        if matches!(deleted, Ok(true)) {
-            self.follow(EVENT, id, now).await?;
-        }
-        deleted
+        let name = "delete_subscription";
+        self.delete_source(name, Sources::Subscriptions, bot_id, id, now)
+            .await
     }
 }
 

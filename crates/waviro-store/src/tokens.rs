@@ -4,10 +4,11 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::messages::narrow;
-use super::names::Named;
-use super::{Store, StoreError};
 use crate::clock::Millis;
+use crate::names::Named;
+use crate::row::narrow;
+use crate::sql::{self, Bound};
+use crate::{Store, StoreError, bots};
 
 /// The minimum interval between two writes of a token's last use.
 const NOTED_EVERY: Millis = 60_000;
@@ -46,8 +47,7 @@ pub enum AddToken {
     NoSuchBot,
 }
 
-const COLUMNS: &str =
-    "id, name, role, bot, created_at, last_used_at, expires_at, revoked_at FROM tokens";
+const COLUMNS: &str = "id, name, role, bot, created_at, last_used_at, expires_at, revoked_at";
 
 impl Store {
     /// Adds a token under the next id.
@@ -59,48 +59,32 @@ impl Store {
         now: Millis,
         expires_at: Option<Millis>,
     ) -> Result<AddToken, StoreError> {
-        let (name, sha256) = (name.to_owned(), sha256.to_owned());
+        let new = (name.to_owned(), sha256.to_owned());
         let (word, bot) = match role {
             TokenRole::Admin => ("admin", None),
-            TokenRole::Bot(bot_id) => ("bot", Some(i64::from(bot_id))),
+            TokenRole::Bot(bot_id) => ("bot", Some(bot_id)),
         };
-        self.write("add_token", move |connection, _| {
-            let (name, sha256) = (name.clone(), sha256.clone());
+        self.write("add_token", new, move |(name, sha256), connection, _| {
             Box::pin(async move {
-                if Named::Tokens.is_taken(&name, None, connection).await? {
+                if Named::Tokens.is_taken(name, None, connection).await? {
                     return Ok(AddToken::NameTaken);
                 }
-                if let Some(bot_id) = bot {
-                    let lives =
-                        sqlx::query("SELECT slot FROM bots WHERE slot = $1 AND removed_at IS NULL")
-                            .bind(bot_id)
-                            .fetch_optional(&mut *connection)
-                            .await?;
-                    if lives.is_none() {
-                        return Ok(AddToken::NoSuchBot);
-                    }
+                if !bots::exist(bot.as_slice(), connection).await? {
+                    return Ok(AddToken::NoSuchBot);
                 }
-                let row = sqlx::query(
+                let row = sql::query(format!(
                     "INSERT INTO tokens (id, name, sha256, role, bot, created_at, expires_at) \
-                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM tokens), $1, $2, $3, $4, $5, $6) RETURNING id",
-                )
-                .bind(name.clone())
+                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM tokens), $1, $2, $3, $4, $5, $6) RETURNING {COLUMNS}"
+                ))
+                .bind(name)
                 .bind(sha256)
                 .bind(word)
-                .bind(bot)
+                .bind(bot.map(i64::from))
                 .bind(now)
                 .bind(expires_at)
                 .fetch_one(connection)
                 .await?;
-                Ok(AddToken::Added(TokenRow {
-                    id: row.try_get(0)?,
-                    name,
-                    role,
-                    created_at: now,
-                    last_used_at: None,
-                    expires_at,
-                    revoked_at: None,
-                }))
+                token(&row).map(AddToken::Added)
             })
         })
         .await
@@ -117,18 +101,9 @@ impl Store {
             return Ok(None);
         };
         if row.last_used_at.is_none_or(|at| at <= now - NOTED_EVERY) {
-            let id = row.id;
-            self.write("use_token", move |connection, _| {
-                Box::pin(async move {
-                    sqlx::query("UPDATE tokens SET last_used_at = $1 WHERE id = $2")
-                        .bind(now)
-                        .bind(id)
-                        .execute(connection)
-                        .await?;
-                    Ok(())
-                })
-            })
-            .await?;
+            let (id, text) = (row.id, "UPDATE tokens SET last_used_at = $1 WHERE id = $2");
+            self.change("use_token", text, move |query| query.bind(now).bind(id))
+                .await?;
             row.last_used_at = Some(now);
         }
         Ok(Some(row))
@@ -139,68 +114,49 @@ impl Store {
         sha256: &str,
         now: Millis,
     ) -> Result<Option<TokenRow>, StoreError> {
-        let text = select(
+        let select = select(
             "WHERE sha256 = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(text))
-            .bind(sha256.to_owned())
-            .bind(now)
-            .fetch_optional(&self.reads)
-            .await?;
+        let row = select.bind(sha256).bind(now).fetch_optional(&self.reads);
+        let row = row.await?;
         row.as_ref().map(token).transpose()
     }
 
     /// Returns up to `limit` tokens with an id above `after`, by id. Revoked and expired tokens are
     /// included.
     pub async fn tokens(&self, after: i64, limit: i64) -> Result<Vec<TokenRow>, StoreError> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(select(
-            "WHERE id > $1 ORDER BY id LIMIT $2",
-        )))
-        .bind(after)
-        .bind(limit)
-        .fetch_all(&self.reads)
-        .await?;
+        let select = select("WHERE id > $1 ORDER BY id LIMIT $2");
+        let rows = select.bind(after).bind(limit).fetch_all(&self.reads);
+        let rows = rows.await?;
         rows.iter().map(token).collect()
     }
 
     /// Returns a token, active or not.
     pub async fn token(&self, id: i64) -> Result<Option<TokenRow>, StoreError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(select("WHERE id = $1")))
-            .bind(id)
-            .fetch_optional(&self.reads)
-            .await?;
+        let select = select("WHERE id = $1").bind(id);
+        let row = select.fetch_optional(&self.reads).await?;
         row.as_ref().map(token).transpose()
     }
 
     /// Returns the id of the token with this name, unless revoked.
     pub async fn token_named(&self, name: &str) -> Result<Option<i64>, StoreError> {
-        let row = sqlx::query("SELECT id FROM tokens WHERE name = $1 AND revoked_at IS NULL")
-            .bind(name.to_owned())
-            .fetch_optional(&self.reads)
-            .await?;
-        row.map(|row| Ok(row.try_get(0)?)).transpose()
+        let text = "SELECT id FROM tokens WHERE name = $1 AND revoked_at IS NULL";
+        let query = sqlx::query_scalar(text).bind(name);
+        Ok(query.fetch_optional(&self.reads).await?)
     }
 
     /// Revokes a token. Returns `false` if the token does not exist or was revoked before.
     pub async fn revoke_token(&self, id: i64, now: Millis) -> Result<bool, StoreError> {
-        self.write("revoke_token", move |connection, _| {
-            Box::pin(async move {
-                let done = sqlx::query(
-                    "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",
-                )
-                .bind(now)
-                .bind(id)
-                .execute(connection)
-                .await?;
-                Ok(done.rows_affected() == 1)
-            })
-        })
-        .await
+        let text = "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
+        let changed = self
+            .change("revoke_token", text, move |query| query.bind(now).bind(id))
+            .await?;
+        Ok(changed == 1)
     }
 }
 
-fn select(rest: &str) -> String {
-    format!("SELECT {COLUMNS} {rest}")
+fn select(rest: &str) -> Bound {
+    sql::query(format!("SELECT {COLUMNS} FROM tokens {rest}"))
 }
 
 fn token(row: &AnyRow) -> Result<TokenRow, StoreError> {

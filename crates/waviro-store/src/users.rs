@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use sqlx::{Any, AnyConnection, Executor, Row};
 
-use super::messages::narrow;
-use super::names::Named;
-use super::{Store, StoreError};
 use crate::clock::Millis;
+use crate::names::Named;
+use crate::row::narrow;
+use crate::{Store, StoreError, bots};
 
 /// The permissions of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,42 +93,30 @@ impl Store {
         first: bool,
         now: Millis,
     ) -> Result<AddUser, StoreError> {
-        let (name, password) = (name.to_owned(), password.to_owned());
-        self.write("add_user", move |connection, _| {
-            let (name, password, role) = (name.clone(), password.clone(), role.clone());
+        let new = (name.to_owned(), password.to_owned(), role);
+        self.write("add_user", new, move |(name, password, role), connection, _| {
             Box::pin(async move {
-                let others: i64 =
-                    sqlx::query("SELECT COUNT(*) FROM users WHERE removed_at IS NULL")
-                        .fetch_one(&mut *connection)
-                        .await?
-                        .try_get(0)?;
-                if first && others > 0 {
+                if first && count(&mut *connection).await? > 0 {
                     return Ok(AddUser::NotFirst);
                 }
-                if Named::Users.is_taken(&name, None, connection).await? {
+                if Named::Users.is_taken(name, None, connection).await? {
                     return Ok(AddUser::NameTaken);
                 }
-                if !live(role.bots(), connection).await? {
+                if !bots::exist(role.bots(), connection).await? {
                     return Ok(AddUser::NoSuchBot);
                 }
                 let row = sqlx::query(
                     "INSERT INTO users (id, name, password, role, created_at) \
-                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM users), $1, $2, $3, $4) RETURNING id",
+                     VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM users), $1, $2, $3, $4) RETURNING id, name, role, created_at",
                 )
-                .bind(name.clone())
+                .bind(name)
                 .bind(password)
                 .bind(role.word())
                 .bind(now)
                 .fetch_one(&mut *connection)
                 .await?;
-                let id = row.try_get(0)?;
-                give_bots(id, role.bots(), connection).await?;
-                Ok(AddUser::Added(UserRow {
-                    id,
-                    name,
-                    role,
-                    created_at: now,
-                }))
+                give_bots(row.try_get(0)?, role.bots(), connection).await?;
+                user(&row, role.bots().to_vec()).map(AddUser::Added)
             })
         })
         .await
@@ -137,8 +125,7 @@ impl Store {
     /// Changes an existing user. A new password ends all sessions of the user, including the
     /// session of the request.
     pub async fn change_user(&self, id: i64, change: UserChange) -> Result<ChangeUser, StoreError> {
-        self.write("change_user", move |connection, _| {
-            let change = change.clone();
+        self.write("change_user", change, move |change, connection, _| {
             Box::pin(async move {
                 let Some(now) = word_of(id, connection).await? else {
                     return Ok(ChangeUser::NoSuchUser);
@@ -148,7 +135,7 @@ impl Store {
                     if demoted && admins(connection).await? < 2 {
                         return Ok(ChangeUser::LastAdmin);
                     }
-                    if !live(role.bots(), connection).await? {
+                    if !bots::exist(role.bots(), connection).await? {
                         return Ok(ChangeUser::NoSuchBot);
                     }
                     sqlx::query("UPDATE users SET role = $1 WHERE id = $2")
@@ -162,7 +149,7 @@ impl Store {
                         .await?;
                     give_bots(id, role.bots(), connection).await?;
                 }
-                if let Some(password) = change.password {
+                if let Some(password) = &change.password {
                     sqlx::query("UPDATE users SET password = $1 WHERE id = $2")
                         .bind(password)
                         .bind(id)
@@ -178,7 +165,7 @@ impl Store {
 
     /// Removes a user. The user's sessions stop working before the function returns.
     pub async fn remove_user(&self, id: i64, now: Millis) -> Result<ChangeUser, StoreError> {
-        self.write("remove_user", move |connection, _| {
+        self.write("remove_user", (), move |(), connection, _| {
             Box::pin(async move {
                 let Some(role) = word_of(id, connection).await? else {
                     return Ok(ChangeUser::NoSuchUser);
@@ -210,16 +197,15 @@ impl Store {
         let last: i64 = rows.last().map_or(Ok(after), |row| row.try_get(0))?;
         let mut users = Vec::with_capacity(rows.len());
         let mut bots: HashMap<i64, Vec<i32>> = HashMap::new();
-        let given = sqlx::query(
+        let given: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT user_id, bot FROM user_bots WHERE user_id > $1 AND user_id <= $2 ORDER BY user_id, bot",
         )
         .bind(after)
         .bind(last)
         .fetch_all(&self.reads)
         .await?;
-        for row in given {
-            let bot = narrow(row.try_get(1)?)?;
-            bots.entry(row.try_get(0)?).or_default().push(bot);
+        for (user, bot) in given {
+            bots.entry(user).or_default().push(narrow(bot)?);
         }
         for row in &rows {
             let own = bots.remove(&row.try_get(0)?).unwrap_or_default();
@@ -236,22 +222,14 @@ impl Store {
 
     /// Returns the id and the password hash of the existing user with this name.
     pub async fn password_of(&self, name: &str) -> Result<Option<(i64, String)>, StoreError> {
-        let row =
-            sqlx::query("SELECT id, password FROM users WHERE name = $1 AND removed_at IS NULL")
-                .bind(name.to_owned())
-                .fetch_optional(&self.reads)
-                .await?;
-        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .transpose()
+        let text = "SELECT id, password FROM users WHERE name = $1 AND removed_at IS NULL";
+        let query = sqlx::query_as(text).bind(name);
+        Ok(query.fetch_optional(&self.reads).await?)
     }
 
     /// Returns `true` if at least one user exists.
     pub async fn has_users(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) FROM users WHERE removed_at IS NULL")
-            .fetch_one(&self.reads)
-            .await?;
-        let count: i64 = row.try_get(0)?;
-        Ok(count > 0)
+        Ok(count(&self.reads).await? > 0)
     }
 
     /// Starts a session that expires at `until`. Expired sessions are deleted in the same
@@ -264,8 +242,7 @@ impl Store {
         until: Millis,
     ) -> Result<(), StoreError> {
         let sha256 = sha256.to_owned();
-        self.write("begin_session", move |connection, _| {
-            let sha256 = sha256.clone();
+        self.write("begin_session", sha256, move |sha256, connection, _| {
             Box::pin(async move {
                 sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
                     .bind(now)
@@ -292,38 +269,29 @@ impl Store {
             "SELECT u.id, u.name, u.role, u.created_at FROM sessions s JOIN users u ON u.id = s.user_id \
              WHERE s.sha256 = $1 AND s.expires_at > $2 AND u.removed_at IS NULL",
         )
-        .bind(sha256.to_owned())
+        .bind(sha256)
         .bind(now)
         .fetch_optional(&self.reads)
         .await?;
         let Some(row) = row else {
             return Ok(None);
         };
-        let bots = sqlx::query("SELECT bot FROM user_bots WHERE user_id = $1 ORDER BY bot")
+        let text = "SELECT bot FROM user_bots WHERE user_id = $1 ORDER BY bot";
+        let bots: Vec<i64> = sqlx::query_scalar(text)
             .bind(row.try_get::<i64, _>(0)?)
             .fetch_all(&self.reads)
             .await?;
-        let bots = bots
-            .iter()
-            .map(|row| narrow(row.try_get(0)?))
-            .collect::<Result<_, StoreError>>()?;
+        let bots = bots.into_iter().map(narrow).collect::<Result<_, _>>()?;
         user(&row, bots).map(Some)
     }
 
     /// Ends a session.
     pub async fn end_session(&self, sha256: &str) -> Result<(), StoreError> {
         let sha256 = sha256.to_owned();
-        self.write("end_session", move |connection, _| {
-            let sha256 = sha256.clone();
-            Box::pin(async move {
-                sqlx::query("DELETE FROM sessions WHERE sha256 = $1")
-                    .bind(sha256)
-                    .execute(connection)
-                    .await?;
-                Ok(())
-            })
-        })
-        .await
+        let text = "DELETE FROM sessions WHERE sha256 = $1";
+        self.change("end_session", text, move |query| query.bind(&sha256))
+            .await
+            .map(drop)
     }
 }
 
@@ -343,32 +311,20 @@ fn user(row: &AnyRow, bots: Vec<i32>) -> Result<UserRow, StoreError> {
     })
 }
 
+/// Returns the number of existing users.
+async fn count<'c>(connection: impl Executor<'c, Database = Any>) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE removed_at IS NULL");
+    Ok(count.fetch_one(connection).await?)
+}
+
 async fn word_of(id: i64, connection: &mut AnyConnection) -> Result<Option<String>, StoreError> {
-    let row = sqlx::query("SELECT role FROM users WHERE id = $1 AND removed_at IS NULL")
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|row| row.try_get(0)).transpose()?)
+    let word = sqlx::query_scalar("SELECT role FROM users WHERE id = $1 AND removed_at IS NULL");
+    Ok(word.bind(id).fetch_optional(connection).await?)
 }
 
 async fn admins(connection: &mut AnyConnection) -> Result<i64, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) FROM users WHERE role = 'admin' AND removed_at IS NULL")
-        .fetch_one(connection)
-        .await?;
-    Ok(row.try_get(0)?)
-}
-
-async fn live(bots: &[i32], connection: &mut AnyConnection) -> Result<bool, StoreError> {
-    for bot_id in bots {
-        let lives = sqlx::query("SELECT slot FROM bots WHERE slot = $1 AND removed_at IS NULL")
-            .bind(i64::from(*bot_id))
-            .fetch_optional(&mut *connection)
-            .await?;
-        if lives.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let text = "SELECT COUNT(*) FROM users WHERE role = 'admin' AND removed_at IS NULL";
+    Ok(sqlx::query_scalar(text).fetch_one(connection).await?)
 }
 
 async fn give_bots(

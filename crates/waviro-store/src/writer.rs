@@ -11,19 +11,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use sqlx::{AnyConnection, Executor, Row};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{AnyConnection, Executor};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::acks::ApplyAcks;
-use super::background::Pace;
-use super::deliveries::{Posted, Replying};
-use super::messages::Accept;
-use super::open::DatabaseAddress;
-use super::{Counts, State, StoreError};
+use crate::background::Pace;
+use crate::command::Command;
+use crate::counts::{Counters, Counts};
+use crate::database::DatabaseAddress;
+use crate::error::StoreError;
+use crate::store::State;
 
 use batch::Batch;
 
@@ -50,51 +49,6 @@ pub(super) struct Writer {
     cache_fitted: Instant,
 }
 
-/// The last assigned ids, and the changes of the counts by the current transaction. One process
-/// writes, so ids need no query. The numbers of a failed transaction are skipped.
-#[derive(Debug)]
-pub(super) struct Counters {
-    /// The last [`super::Queued::seq`].
-    pub(super) seq: i64,
-    /// The last id of a delivery.
-    pub(super) delivery: i64,
-    /// The last id of an attempt.
-    pub(super) attempt: i64,
-    /// The last id of an event.
-    pub(super) event: i64,
-    /// The changes of the counts by the current transaction.
-    pub(super) waiting: Counts,
-}
-
-/// A command for the writer.
-pub(super) enum Command {
-    Accept(Box<Accept>),
-    ApplyAcks(ApplyAcks),
-    Posted(Posted),
-    Replying(Replying),
-    Other(Box<dyn Other>),
-}
-
-/// A less frequent command, as a closure.
-pub(super) trait Other: Send {
-    fn apply<'c>(
-        &'c mut self,
-        connection: &'c mut AnyConnection,
-        counters: &'c mut Counters,
-    ) -> BoxFuture<'c, Result<(), StoreError>>;
-
-    fn answer(self: Box<Self>, done: Result<(), StoreError>);
-
-    fn name(&self) -> &'static str;
-}
-
-struct Closure<T, F> {
-    name: &'static str,
-    change: F,
-    outcome: Option<T>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
-}
-
 impl Writer {
     pub(super) fn new(
         place: DatabaseAddress,
@@ -113,7 +67,7 @@ impl Writer {
     }
 
     /// Runs until `stop`, and then until the inbox is empty. Commands from `beside` run in the
-    /// background, see [`super::background`].
+    /// background, see [`crate::background`].
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Command>,
@@ -258,82 +212,5 @@ async fn gather(
         && let Ok(command) = inbox.try_recv()
     {
         waiting.push(command);
-    }
-}
-
-impl Counters {
-    /// Reads the highest ids from the database.
-    pub(super) async fn read(connection: &mut AnyConnection) -> Result<Self, StoreError> {
-        let row = sqlx::query(
-            "SELECT COALESCE((SELECT MAX(seq) FROM messages), 0), COALESCE((SELECT MAX(id) FROM deliveries), 0), \
-             COALESCE((SELECT MAX(id) FROM attempts), 0), COALESCE((SELECT MAX(id) FROM events), 0)",
-        )
-        .fetch_one(connection)
-        .await?;
-        Ok(Self {
-            seq: row.try_get(0)?,
-            delivery: row.try_get(1)?,
-            attempt: row.try_get(2)?,
-            event: row.try_get(3)?,
-            waiting: Counts::default(),
-        })
-    }
-}
-
-impl Command {
-    /// Creates a command from a closure, and the receiver of its answer.
-    pub(super) fn other<T, F>(
-        name: &'static str,
-        change: F,
-    ) -> (Self, oneshot::Receiver<Result<T, StoreError>>)
-    where
-        T: Send + 'static,
-        F: for<'c> Fn(
-                &'c mut AnyConnection,
-                &'c mut Counters,
-            ) -> BoxFuture<'c, Result<T, StoreError>>
-            + Send
-            + 'static,
-    {
-        let (answer, receiver) = oneshot::channel();
-        let closure = Closure {
-            name,
-            change,
-            outcome: None,
-            answer,
-        };
-        (Self::Other(Box::new(closure)), receiver)
-    }
-}
-
-impl<T, F> Other for Closure<T, F>
-where
-    T: Send,
-    F: for<'c> Fn(&'c mut AnyConnection, &'c mut Counters) -> BoxFuture<'c, Result<T, StoreError>>
-        + Send,
-{
-    fn apply<'c>(
-        &'c mut self,
-        connection: &'c mut AnyConnection,
-        counters: &'c mut Counters,
-    ) -> BoxFuture<'c, Result<(), StoreError>> {
-        let change = (self.change)(connection, counters);
-        let outcome = &mut self.outcome;
-        Box::pin(async move {
-            *outcome = Some(change.await?);
-            Ok(())
-        })
-    }
-
-    fn answer(self: Box<Self>, done: Result<(), StoreError>) {
-        let Self {
-            outcome, answer, ..
-        } = *self;
-        // The caller may have been cancelled and dropped the receiver.
-        let _ = answer.send(done.and_then(|()| outcome.ok_or(StoreError::Closed)));
-    }
-
-    fn name(&self) -> &'static str {
-        self.name
     }
 }

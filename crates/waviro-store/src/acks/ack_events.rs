@@ -2,17 +2,20 @@
 //! each new level of a group member.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use waviro_link::MessageId;
 
-use super::super::events::{self, Audience, EventKind, NewEvent, event_id};
-use super::super::writer::Counters;
-use super::super::{StoreError, sql};
-use super::{AckState, AckUpdate, ApplyAcks};
+use super::AckState;
+use super::update::AckUpdate;
 use crate::clock::Millis;
-use std::sync::Arc;
+use crate::command::ApplyAcks;
+use crate::counts::Counters;
+use crate::events::{self, Audience, EventKind, NewEvent, event_id};
+use crate::row::message_id;
+use crate::{StoreError, sql};
 
 /// The event's `data`.
 #[derive(Serialize)]
@@ -140,16 +143,12 @@ async fn raise_members(
              RETURNING message, member",
             sql::tuples(chunk.len(), 4)
         );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sql::query(text);
         for ((id, member), (level, _)) in chunk {
-            query = query
-                .bind(id.as_str().to_owned())
-                .bind(member.clone())
-                .bind(*level)
-                .bind(now);
+            query = query.bind(id.as_str()).bind(member).bind(*level).bind(now);
         }
         for row in query.fetch_all(&mut *connection).await? {
-            let id = super::message_id(row.try_get(0)?)?;
+            let id = message_id(row.try_get(0)?)?;
             risen.push((id, row.try_get::<String, _>(1)?));
         }
     }

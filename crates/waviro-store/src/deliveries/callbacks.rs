@@ -3,23 +3,23 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use url::Url;
 use waviro_link::MessageId;
 
-use super::super::messages::{message_id, narrow};
-use super::super::writer::Counters;
-use super::super::{Store, StoreError, sql};
-use super::{Callback, Due, LEASE, NOTIFY_ACK, Work, endpoint_of};
+use super::due::{Callback, DeliveryKind, Due, LEASE, Work, endpoint_of};
 use crate::clock::Millis;
+use crate::counts::Counters;
+use crate::row::{message_id, narrow};
+use crate::{Store, StoreError, sql};
 
 /// A callback to be written.
-pub(in super::super) struct NewCallback {
-    pub(in super::super) bot_id: i32,
-    pub(in super::super) message: MessageId,
-    pub(in super::super) url: Url,
-    pub(in super::super) stage: i8,
-    pub(in super::super) ack: i8,
+pub(crate) struct NewCallback {
+    pub(crate) bot_id: i32,
+    pub(crate) message: MessageId,
+    pub(crate) url: Url,
+    pub(crate) stage: i8,
+    pub(crate) ack: i8,
 }
 
 impl Store {
@@ -28,20 +28,14 @@ impl Store {
         &self,
         limit: i64,
     ) -> Result<Vec<(MessageId, String, String)>, StoreError> {
-        let rows = sqlx::query(
+        let rows: Vec<(String, String, String)> = sqlx::query_as(
             "SELECT subject, lost, COALESCE(last_error, '') FROM deliveries WHERE lost IS NOT NULL ORDER BY id LIMIT $1",
         )
         .bind(limit)
         .fetch_all(&self.reads)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    message_id(row.try_get(0)?)?,
-                    row.try_get(1)?,
-                    row.try_get(2)?,
-                ))
-            })
+        rows.into_iter()
+            .map(|(id, lost, error)| Ok((message_id(&id)?, lost, error)))
             .collect()
     }
 
@@ -62,7 +56,7 @@ impl Store {
         if found.is_none() {
             return Ok(Vec::new());
         }
-        self.write("remind", move |connection, counters| {
+        self.write("remind", (), move |(), connection, counters| {
             Box::pin(remind(before, limit, now, connection, counters))
         })
         .await
@@ -71,7 +65,7 @@ impl Store {
 
 /// Writes callbacks, leased to the caller. An open row stays as it is: its worker finds the new ack
 /// when the current stage is posted. An ended row is reopened.
-pub(in super::super) async fn insert(
+pub(crate) async fn insert(
     callbacks: Vec<NewCallback>,
     now: Millis,
     connection: &mut AnyConnection,
@@ -91,14 +85,14 @@ pub(in super::super) async fn insert(
              RETURNING subject, id, stage, CASE WHEN lost IS NULL THEN 0 ELSE 1 END, lane",
             sql::tuples(chunk.len(), 13)
         );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sql::query(text);
         for (id, callback) in chunk {
             query = query
                 .bind(*id)
-                .bind(NOTIFY_ACK)
+                .bind(DeliveryKind::Callback.word())
                 .bind(i64::from(callback.bot_id))
-                .bind(callback.message.as_str().to_owned())
-                .bind(callback.url.to_string())
+                .bind(callback.message.as_str())
+                .bind(callback.url.as_str())
                 .bind(endpoint_of(&callback.url))
                 .bind(i64::from(callback.stage))
                 .bind(0_i64)
@@ -167,16 +161,10 @@ async fn remind(
         }
         ids.push(id);
     }
-    for list in sql::lists(&ids) {
-        let text = format!(
-            "UPDATE messages SET reminded = 1 WHERE id IN ({})",
-            sql::parameters(list.len(), 1)
-        );
-        let query = sqlx::query(AssertSqlSafe(text));
-        list.into_iter()
-            .fold(query, sqlx::query::Query::bind)
-            .execute(&mut *connection)
-            .await?;
+    for (listed, list) in sql::numbered(&ids, 1) {
+        let text = format!("UPDATE messages SET reminded = 1 WHERE id IN ({listed})");
+        let query = sql::bind_all(sql::query(text), list);
+        query.execute(&mut *connection).await?;
     }
     insert(callbacks, now, connection, counters).await
 }

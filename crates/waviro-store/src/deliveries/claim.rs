@@ -1,20 +1,18 @@
 //! Claims due deliveries for this process and releases them.
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
-use url::Url;
+use sqlx::{AnyConnection, Row};
 
-use super::super::messages::{message_id, narrow, parse_chat};
-use super::super::{Store, StoreError, sql};
-use super::{Callback, Due, EVENT, KEYWORD, LEASE, NOTIFY_ACK, PARKED, Work};
+use super::due::{Callback, DeliveryKind, Due, LEASE, PARKED, Work};
 use crate::clock::Millis;
+use crate::row::{self, message_id, narrow};
+use crate::{Store, StoreError, sql};
 
 impl Store {
     /// Releases leased rows; the rows are due at `run_at`.
     pub async fn release(&self, ids: Vec<i64>, run_at: Millis) -> Result<(), StoreError> {
-        self.write("release", move |connection, _| {
-            let ids = ids.clone();
-            Box::pin(async move { lease(&ids, 0, run_at, connection).await })
+        self.write("release", ids, move |ids, connection, _| {
+            Box::pin(lease(ids, 0, run_at, connection))
         })
         .await
     }
@@ -23,7 +21,7 @@ impl Store {
     /// forever. Call the function once, before the process claims its first delivery. One process
     /// owns the database.
     pub async fn release_all(&self, now: Millis) -> Result<u64, StoreError> {
-        self.write("release_all", move |connection, _| {
+        self.write("release_all", (), move |(), connection, _| {
             Box::pin(async move {
                 let done =
                     sqlx::query("UPDATE deliveries SET leased = 0, run_at = $1 WHERE leased = 1")
@@ -32,13 +30,12 @@ impl Store {
                         .await?;
                 // The newest rows show if the clock was ahead. Only in that case the whole backlog
                 // is scanned.
-                let row = sqlx::query(
+                let (created_at, tried_at): (Millis, Millis) = sqlx::query_as(
                     "SELECT COALESCE((SELECT created_at FROM deliveries ORDER BY id DESC LIMIT 1), 0), \
                      COALESCE((SELECT at FROM attempts ORDER BY id DESC LIMIT 1), 0)",
                 )
                 .fetch_one(&mut *connection)
                 .await?;
-                let (created_at, tried_at): (Millis, Millis) = (row.try_get(0)?, row.try_get(1)?);
                 if created_at <= now && tried_at <= now {
                     return Ok(done.rows_affected());
                 }
@@ -96,13 +93,12 @@ impl Store {
         now: Millis,
     ) -> Result<Vec<Due>, StoreError> {
         let endpoint = endpoint.to_owned();
-        self.write("claim", move |connection, _| {
-            let endpoint = endpoint.clone();
+        self.write("claim", endpoint, move |endpoint, connection, _| {
             Box::pin(async move {
-                let rows = sqlx::query(AssertSqlSafe(format!(
+                let rows = sql::query(format!(
                     "{DUE} WHERE d.ended_at IS NULL AND d.leased = 0 AND d.lane = $1 AND d.bot = $2 AND d.run_at <= $3 \
                      ORDER BY d.run_at, d.id LIMIT $4"
-                )))
+                ))
                 .bind(endpoint)
                 .bind(i64::from(bot))
                 .bind(now)
@@ -130,24 +126,18 @@ pub(super) async fn lease(
     run_at: Millis,
     connection: &mut AnyConnection,
 ) -> Result<(), StoreError> {
-    for list in sql::lists(ids) {
-        let text = format!(
-            "UPDATE deliveries SET leased = $1, run_at = $2 WHERE id IN ({})",
-            sql::parameters(list.len(), 3)
-        );
-        let query = sqlx::query(AssertSqlSafe(text)).bind(leased).bind(run_at);
-        list.into_iter()
-            .fold(query, sqlx::query::Query::bind)
-            .execute(&mut *connection)
-            .await?;
+    for (listed, list) in sql::numbered(ids, 3) {
+        let text = format!("UPDATE deliveries SET leased = $1, run_at = $2 WHERE id IN ({listed})");
+        let query = sql::query(text).bind(leased).bind(run_at);
+        sql::bind_all(query, list).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 pub(super) fn due(row: &AnyRow) -> Result<Due, StoreError> {
     let (url, kind): (String, String) = (row.try_get(2)?, row.try_get(4)?);
-    let work = match kind.as_str() {
-        NOTIFY_ACK => {
+    let work = match DeliveryKind::of(&kind)? {
+        DeliveryKind::Callback => {
             // A message deleted by retention has no callbacks left, so the ack becomes a value
             // below the stage.
             let (stage, ack): (i64, Option<i64>) = (row.try_get(7)?, row.try_get(8)?);
@@ -159,22 +149,17 @@ pub(super) fn due(row: &AnyRow) -> Result<Due, StoreError> {
                 lossy: lossy != 0,
             })
         }
-        KEYWORD => {
+        DeliveryKind::Keyword => {
             let chat: Option<String> = row.try_get(6)?;
-            let chat = parse_chat(chat.as_deref().unwrap_or_default())?;
+            let chat = row::chat(chat.as_deref().unwrap_or_default())?;
             Work::Webhook { chat }
         }
-        EVENT => Work::Event,
-        other => {
-            return Err(StoreError::Unreadable(format!(
-                "a delivery of kind {other}"
-            )));
-        }
+        DeliveryKind::Event => Work::Event,
     };
     Ok(Due {
         id: row.try_get(0)?,
         bot_id: narrow(row.try_get(1)?)?,
-        url: Url::parse(&url).map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?,
+        url: row::url(&url, "a delivery")?,
         attempts: row.try_get(3)?,
         work,
     })

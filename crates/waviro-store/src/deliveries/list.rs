@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 
-use super::super::search::{Found, Searched, Step, Stepping};
-use super::super::sql::Bound;
-use super::super::{Store, StoreError};
-use super::log::{COLUMNS, ENDPOINT, delivery};
-use super::{DeliveryFilter, DeliveryKind, DeliveryOutcome, DeliveryRow};
+use super::due::{DeliveryKind, DeliveryOutcome};
+use super::log::{COLUMNS, DeliveryFilter, DeliveryRow, ENDPOINT, delivery};
 use crate::clock::Millis;
+use crate::search::{Found, Searched, Step, Stepping};
+use crate::sql::{self, Bound};
+use crate::{Store, StoreError};
 
 /// The position before a page: the last delivery of the previous page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,28 @@ pub(super) struct DeliveryList {
     pub(super) oldest_first: bool,
 }
 
+impl Store {
+    /// Returns deliveries of a bot after a position, newest first. A filter with more than one of
+    /// message, endpoint, and kind or state needs a search, see [`Store::sent_log`].
+    ///
+    /// # Errors
+    /// As [`Store::sent_log`].
+    pub async fn deliveries(
+        &self,
+        bot_id: i32,
+        filter: &DeliveryFilter,
+        after: Option<DeliveryAfter>,
+        limit: usize,
+    ) -> Result<Found<DeliveryRow, DeliveryAfter>, StoreError> {
+        let list = DeliveryList {
+            bot_id,
+            filter: filter.clone(),
+            oldest_first: false,
+        };
+        list.page(self, after, limit).await
+    }
+}
+
 impl DeliveryList {
     /// Returns the rows after a position.
     pub(super) async fn page(
@@ -44,7 +66,7 @@ impl DeliveryList {
     ) -> Result<Found<DeliveryRow, DeliveryAfter>, StoreError> {
         let after = self.within(after);
         if self.is_searched() {
-            return store.search(self.bot_id, self, after, limit).await;
+            return store.searches.search(self.bot_id, self, after, limit).await;
         }
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = Vec::new();
@@ -125,12 +147,12 @@ impl DeliveryList {
 
     /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: DeliveryAfter) -> Bound {
-        let query = sqlx::query(AssertSqlSafe(text))
+        let query = sql::query(text)
             .bind(i64::from(self.bot_id))
             .bind(after.created_at)
             .bind(after.id);
         match self.key() {
-            Some((_, value)) => query.bind(value.to_owned()),
+            Some((_, value)) => query.bind(value),
             None => query,
         }
     }
@@ -249,7 +271,7 @@ impl Searched for DeliveryList {
             let _ = write!(text, " {} LIMIT ${next}", self.order());
             let mut query = self.bound(text, *after).bind(rows);
             if let Some(endpoint) = &self.filter.endpoint {
-                query = query.bind(endpoint.clone());
+                query = query.bind(endpoint);
             }
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = query.bind(most).fetch_all(connection).await?;

@@ -1,32 +1,19 @@
 //! Reads deliveries, their attempts, and the backlog of failing endpoints.
 
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
 
-use super::super::messages::narrow;
-use super::super::search::Found;
-use super::super::{Store, StoreError};
-use super::list::{DeliveryAfter, DeliveryList};
-use super::{
-    Attempt, AttemptFailure, DeliveryOutcome, EVENT, EndpointFailure, KEYWORD, NOTIFY_ACK, PARKED,
-    ReplyNote,
-};
+use super::attempt::{Attempt, AttemptFailure};
+use super::due::{DeliveryKind, DeliveryOutcome, PARKED};
+use super::reply_note::ReplyNote;
+use super::settle::EndpointFailure;
 use crate::clock::Millis;
+use crate::row::narrow;
+use crate::{Store, StoreError, sql};
 
 /// The maximum number of attempts returned for a delivery. The latest attempts are returned: a full
 /// series of retries and many replays.
 const ATTEMPTS: i64 = 200;
-
-/// The kind of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryKind {
-    /// Changes of a message's ack.
-    Callback,
-    /// An inbound text, to a rule's URL.
-    Keyword,
-    /// An event, to a subscription's URL.
-    Event,
-}
 
 /// Conditions on the deliveries of a bot; `None` matches all.
 #[derive(Debug, Clone, Default)]
@@ -107,31 +94,11 @@ pub(super) const COLUMNS: &str = "d.id, d.kind, d.bot, d.subject, d.chat, d.sour
 pub(super) const ENDPOINT: &str = "LEFT JOIN endpoints e ON e.lane = d.lane";
 
 impl Store {
-    /// Returns deliveries of a bot after a position, newest first. A filter with more than one of
-    /// message, endpoint, and kind or state needs a search, see [`Store::sent_log`].
-    ///
-    /// # Errors
-    /// As [`Store::sent_log`].
-    pub async fn deliveries(
-        &self,
-        bot_id: i32,
-        filter: &DeliveryFilter,
-        after: Option<DeliveryAfter>,
-        limit: usize,
-    ) -> Result<Found<DeliveryRow, DeliveryAfter>, StoreError> {
-        let list = DeliveryList {
-            bot_id,
-            filter: filter.clone(),
-            oldest_first: false,
-        };
-        list.page(self, after, limit).await
-    }
-
     /// Returns a delivery of a bot.
     pub async fn delivery(&self, bot_id: i32, id: i64) -> Result<Option<DeliveryRow>, StoreError> {
-        let row = sqlx::query(AssertSqlSafe(format!(
+        let row = sql::query(format!(
             "SELECT {COLUMNS} FROM deliveries d {ENDPOINT} WHERE d.bot = $1 AND d.id = $2"
-        )))
+        ))
         .bind(i64::from(bot_id))
         .bind(id)
         .fetch_optional(&self.reads)
@@ -184,32 +151,6 @@ impl Store {
             Ok((failure, waits))
         });
         rows.collect()
-    }
-}
-
-impl DeliveryKind {
-    pub(super) const ALL: [Self; 3] = [Self::Callback, Self::Keyword, Self::Event];
-
-    /// The value stored in the row.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Callback => NOTIFY_ACK,
-            Self::Keyword => KEYWORD,
-            Self::Event => EVENT,
-        }
-    }
-
-    fn of(word: &str) -> Result<Self, StoreError> {
-        let known = Self::ALL.into_iter().find(|kind| kind.word() == word);
-        known.ok_or_else(|| StoreError::Unreadable(format!("a delivery of kind {word}")))
-    }
-}
-
-impl DeliveryOutcome {
-    fn of(word: &str) -> Result<Self, StoreError> {
-        let all = [Self::Delivered, Self::GivenUp, Self::Gone, Self::Cancelled];
-        let known = all.into_iter().find(|outcome| outcome.word() == word);
-        known.ok_or_else(|| StoreError::Unreadable(format!("a delivery that ended {word}")))
     }
 }
 

@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
-use tokio::sync::oneshot;
-use waviro_link::MessageId;
+use sqlx::{AnyConnection, Row};
 
-use super::super::journal::{self, Tried};
-use super::super::messages::{message_id, narrow};
-use super::super::writer::{Command, Counters};
-use super::super::{Store, StoreError, sql};
-use super::{Attempt, Callback, DeliveryOutcome, ENDED};
+use super::attempt::Attempt;
+use super::due::{Callback, DeliveryOutcome, ENDED};
 use crate::clock::Millis;
+use crate::command::{Command, Posted, submit};
+use crate::counts::Counters;
+use crate::journal::{self, Tried};
+use crate::row::narrow;
+use crate::{Store, StoreError, sql};
 
 /// The cause for giving up a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +20,6 @@ pub enum Lost {
     TableUsedUp,
     /// The endpoint answered 410: no later stage is posted.
     Gone,
-}
-
-/// The command of [`Store::posted`] for the writer.
-pub(in super::super) struct Posted {
-    delivery: i64,
-    callback: Callback,
-    stage: i8,
-    attempt: Option<Attempt>,
-    now: Millis,
-    next: Option<i8>,
-    answer: oneshot::Sender<Result<Option<i8>, StoreError>>,
 }
 
 impl Store {
@@ -47,18 +35,18 @@ impl Store {
         attempt: Option<Attempt>,
         now: Millis,
     ) -> Result<Option<i8>, StoreError> {
-        let (answer, receiver) = oneshot::channel();
-        let posted = Posted {
-            delivery,
-            callback: callback.clone(),
-            stage,
-            attempt,
-            now,
-            next: None,
-            answer,
-        };
-        self.submit(Command::Posted(posted)).await?;
-        receiver.await.map_err(|_| StoreError::Closed)?
+        submit(&self.writes, |answer| {
+            Command::Posted(Posted {
+                delivery,
+                callback: callback.clone(),
+                stage,
+                attempt,
+                now,
+                next: None,
+                answer,
+            })
+        })
+        .await
     }
 
     /// Gives up `stage` after its last attempt. The row keeps the lost stage, and continues with
@@ -72,15 +60,13 @@ impl Store {
         attempt: Attempt,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let message = callback.message.clone();
-        self.write("lose_stage", move |connection, counters| {
-            let (message, attempt) = (message.clone(), attempt.clone());
+        let input = (callback.message.clone(), attempt);
+        self.write("lose_stage", input, move |(message, attempt), connection, counters| {
             Box::pin(async move {
-                let row = sqlx::query("SELECT ack FROM messages WHERE id = $1")
-                    .bind(message.as_str().to_owned())
-                    .fetch_optional(&mut *connection)
-                    .await?;
-                let ack: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+                let ack = sqlx::query_scalar("SELECT ack FROM messages WHERE id = $1")
+                    .bind(message.as_str())
+                    .fetch_optional(&mut *connection);
+                let ack: i64 = ack.await?.unwrap_or(0);
                 let next = match lost {
                     Lost::TableUsedUp if stage >= 0 => i64::from(stage) + 1,
                     Lost::TableUsedUp | Lost::Gone => ENDED,
@@ -90,7 +76,7 @@ impl Store {
                     Lost::TableUsedUp => DeliveryOutcome::GivenUp,
                     Lost::Gone => DeliveryOutcome::Gone,
                 };
-                let updated = sqlx::query(
+                let endpoints: Vec<String> = sqlx::query_scalar(
                     "UPDATE deliveries SET stage = $1, attempts = 0, run_at = $2, leased = 0, held = 0, last_error = $3, \
                      last_error_code = $4, last_status = $5, lost = CASE WHEN lost IS NULL THEN $6 ELSE lost || ',' || $7 END, \
                      fate = $8, ended_at = $9 WHERE id = $10 AND ended_at IS NULL RETURNING lane",
@@ -108,14 +94,9 @@ impl Store {
                 .fetch_all(&mut *connection)
                 .await?;
                 if !goes_on {
-                    ended(&updated, counters)?;
+                    counters.waiting.close(&endpoints);
                 }
-                let stage = i64::from(stage);
-                let tried = Tried {
-                    delivery,
-                    stage,
-                    attempt: &attempt,
-                };
+                let tried = Tried::new(delivery, i64::from(stage), attempt);
                 journal::insert(&[tried], connection, counters).await
             })
         })
@@ -125,33 +106,26 @@ impl Store {
 
 /// Applies the results of one transaction: one query, one update for each next stage or end, then
 /// the journal.
-pub(in super::super) async fn apply(
+pub(crate) async fn apply(
     posted: &mut [Posted],
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<(), StoreError> {
-    let ids: Vec<&MessageId> = posted
-        .iter()
-        .map(|posted| &posted.callback.message)
-        .collect();
-    let mut acks: HashMap<MessageId, i8> = HashMap::with_capacity(ids.len());
-    for list in sql::lists(&ids) {
-        let text = format!(
-            "SELECT id, ack FROM messages WHERE id IN ({})",
-            sql::parameters(list.len(), 1)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
-        for id in list {
-            query = query.bind(id.as_str().to_owned());
-        }
+    let ids = posted.iter().map(|posted| posted.callback.message.as_str());
+    let ids: Vec<&str> = ids.collect();
+    let mut acks: HashMap<String, i8> = HashMap::with_capacity(ids.len());
+    for (listed, list) in sql::numbered(&ids, 1) {
+        let text = format!("SELECT id, ack FROM messages WHERE id IN ({listed})");
+        let query = sql::bind_all(sql::query(text), list);
         for row in query.fetch_all(&mut *connection).await? {
-            acks.insert(message_id(row.try_get(0)?)?, narrow(row.try_get(1)?)?);
+            acks.insert(row.try_get(0)?, narrow(row.try_get(1)?)?);
         }
     }
     // The groups are by the next stage, and by the time and the state of the end.
     let mut groups = BTreeMap::<(i64, Option<(Millis, &str)>), Vec<i64>>::new();
     for posted in posted.iter_mut() {
-        let ack = acks.get(&posted.callback.message).copied().unwrap_or(-1);
+        let ack = acks.get(posted.callback.message.as_str());
+        let ack = ack.copied().unwrap_or(-1);
         let further = posted.stage >= 0 && (ack < 0 || ack > posted.stage);
         posted.next = further.then_some(ack);
         let stage = if posted.stage < 0 {
@@ -172,55 +146,32 @@ pub(in super::super) async fn apply(
             .push(posted.delivery);
     }
     for ((stage, end), deliveries) in groups {
-        for list in sql::lists(&deliveries) {
+        for (listed, list) in sql::numbered(&deliveries, 4) {
             let change = if end.is_some() {
                 "leased = 0, ended_at = $2, fate = $3"
             } else {
                 "ended_at = $2, fate = $3"
             };
             let text = format!(
-                "UPDATE deliveries SET stage = $1, attempts = 0, held = 0, {change} WHERE ended_at IS NULL AND id IN ({}) RETURNING lane",
-                sql::parameters(list.len(), 4)
+                "UPDATE deliveries SET stage = $1, attempts = 0, held = 0, {change} WHERE ended_at IS NULL AND id IN ({listed}) RETURNING lane"
             );
-            let query = sqlx::query(AssertSqlSafe(text))
+            let query = sql::query(text)
                 .bind(stage)
                 .bind(end.map(|(at, _)| at))
-                .bind(end.map(|(_, outcome)| outcome.to_owned()));
-            let updated = (list.into_iter())
-                .fold(query, sqlx::query::Query::bind)
-                .fetch_all(&mut *connection)
-                .await?;
+                .bind(end.map(|(_, outcome)| outcome));
+            let updated = sql::bind_all(query, list);
+            let updated = updated.fetch_all(&mut *connection).await?;
             if end.is_some() {
-                ended(&updated, counters)?;
+                let endpoints = updated.iter().map(|row| row.try_get(0));
+                let endpoints = endpoints.collect::<Result<Vec<String>, _>>()?;
+                counters.waiting.close(&endpoints);
             }
         }
     }
-    let tried: Vec<_> = posted
-        .iter()
-        .filter_map(|posted| {
-            let attempt = posted.attempt.as_ref()?;
-            let (delivery, stage) = (posted.delivery, i64::from(posted.stage));
-            Some(Tried {
-                delivery,
-                stage,
-                attempt,
-            })
-        })
-        .collect();
+    let tried = posted.iter().filter_map(|posted| {
+        let attempt = posted.attempt.as_ref()?;
+        Some(Tried::new(posted.delivery, posted.stage.into(), attempt))
+    });
+    let tried: Vec<_> = tried.collect();
     journal::insert(&tried, connection, counters).await
-}
-
-/// Subtracts ended rows from the counts. Each row contains its endpoint.
-fn ended(rows: &[AnyRow], counters: &mut Counters) -> Result<(), StoreError> {
-    for row in rows {
-        let endpoint: String = row.try_get(0)?;
-        counters.waiting.open(&endpoint, -1);
-    }
-    Ok(())
-}
-
-impl Posted {
-    pub(in super::super) fn answer(self, done: Result<(), StoreError>) {
-        let _ = self.answer.send(done.map(|()| self.next));
-    }
 }

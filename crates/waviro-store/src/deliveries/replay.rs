@@ -7,13 +7,13 @@
 //! its chat only once, unless the operator requests another reply.
 
 use sqlx::{AnyConnection, Row};
-use url::Url;
 
-use super::super::writer::Counters;
-use super::super::{Store, StoreError};
+use super::due::{DeliveryKind, PARKED, endpoint_of};
 use super::list::{DeliveryAfter, DeliveryList};
-use super::{DeliveryFilter, EVENT, KEYWORD, NOTIFY_ACK, PARKED, endpoint_of};
+use super::log::DeliveryFilter;
 use crate::clock::Millis;
+use crate::counts::Counters;
+use crate::{Store, StoreError, row};
 
 /// The maximum number of rows in one transaction, so that other commands of the writer do not wait
 /// long.
@@ -65,9 +65,8 @@ impl Store {
         replay: Replay,
         now: Millis,
     ) -> Result<Replaying, StoreError> {
-        self.write("replay", move |connection, counters| {
-            let replay = replay.clone();
-            Box::pin(async move { again(bot_id, id, &replay, now, connection, counters).await })
+        self.write("replay", replay, move |replay, connection, counters| {
+            Box::pin(again(bot_id, id, replay, now, connection, counters))
         })
         .await
     }
@@ -98,11 +97,10 @@ impl Store {
         };
         for chunk in ids.chunks(TOGETHER) {
             let chunk = chunk.to_vec();
-            let outcomes = self.write("replay_all", move |connection, counters| {
-                let chunk = chunk.clone();
+            let outcomes = self.write("replay_all", chunk, move |chunk, connection, counters| {
                 Box::pin(async move {
                     let (replay, mut outcomes) = (Replay::default(), Vec::new());
-                    for id in chunk {
+                    for &id in chunk {
                         outcomes.push(again(bot_id, id, &replay, now, connection, counters).await?);
                     }
                     Ok(outcomes)
@@ -121,16 +119,10 @@ impl Store {
     /// Returns the position of a delivery in the list; `None`, the beginning of the list, if the id
     /// is unknown.
     async fn cursor_of(&self, bot_id: i32, id: i64) -> Result<Option<DeliveryAfter>, StoreError> {
-        let row = sqlx::query("SELECT created_at FROM deliveries WHERE id = $1 AND bot = $2")
-            .bind(id)
-            .bind(i64::from(bot_id))
-            .fetch_optional(&self.reads)
-            .await?;
-        let cursor = row.map(|row| {
-            let created_at = row.try_get(0)?;
-            Ok(DeliveryAfter { created_at, id })
-        });
-        cursor.transpose()
+        let text = "SELECT created_at FROM deliveries WHERE id = $1 AND bot = $2";
+        let query = sqlx::query_scalar(text).bind(id).bind(i64::from(bot_id));
+        let created_at: Option<Millis> = query.fetch_optional(&self.reads).await?;
+        Ok(created_at.map(|created_at| DeliveryAfter { created_at, id }))
     }
 }
 
@@ -170,14 +162,13 @@ async fn again(
     if open != 0 {
         return Ok(Replaying::Open);
     }
-    let stage = match (kind.as_str(), ack) {
-        (NOTIFY_ACK, _) if replay.edited.is_some() => return Ok(Replaying::NoBody),
-        (NOTIFY_ACK, Some(ack)) => ack.max(0),
-        (KEYWORD | EVENT, _) if wanted != 0 => 0,
+    let stage = match (DeliveryKind::of(&kind)?, ack) {
+        (DeliveryKind::Callback, _) if replay.edited.is_some() => return Ok(Replaying::NoBody),
+        (DeliveryKind::Callback, Some(ack)) => ack.max(0),
+        (DeliveryKind::Keyword | DeliveryKind::Event, _) if wanted != 0 => 0,
         _ => return Ok(Replaying::Pointless),
     };
-    let parsed =
-        Url::parse(&url).map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?;
+    let endpoint = endpoint_of(&row::url(&url, "a delivery")?);
     let run_at = if line_is_open(line, connection).await? {
         PARKED
     } else {
@@ -193,10 +184,10 @@ async fn again(
              FROM deliveries WHERE id = $10",
         )
         .bind(new)
-        .bind(webhook_id.clone())
+        .bind(webhook_id)
         .bind(url)
-        .bind(endpoint_of(&parsed))
-        .bind(body.clone())
+        .bind(&endpoint)
+        .bind(body)
         .bind(run_at)
         .bind(replied_at)
         .bind(first)
@@ -204,7 +195,7 @@ async fn again(
         .bind(id)
         .execute(connection)
         .await?;
-        counters.waiting.open(&endpoint_of(&parsed), 1);
+        counters.waiting.open(&endpoint, 1);
         return Ok(Replaying::Due(new));
     }
     sqlx::query(
@@ -216,12 +207,12 @@ async fn again(
     .bind(stage)
     .bind(run_at)
     .bind(url)
-    .bind(endpoint_of(&parsed))
+    .bind(&endpoint)
     .bind(replied_at)
     .bind(id)
     .execute(connection)
     .await?;
-    counters.waiting.open(&endpoint_of(&parsed), 1);
+    counters.waiting.open(&endpoint, 1);
     Ok(Replaying::Due(id))
 }
 
@@ -234,10 +225,7 @@ async fn line_is_open(
     let Some(line) = line else {
         return Ok(false);
     };
-    let open =
-        sqlx::query("SELECT id FROM deliveries WHERE ended_at IS NULL AND line = $1 LIMIT 1")
-            .bind(line)
-            .fetch_optional(connection)
-            .await?;
-    Ok(open.is_some())
+    let text = "SELECT id FROM deliveries WHERE ended_at IS NULL AND line = $1 LIMIT 1";
+    let query = sqlx::query(text).bind(line);
+    Ok(query.fetch_optional(connection).await?.is_some())
 }

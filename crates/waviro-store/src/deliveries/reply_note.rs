@@ -5,7 +5,7 @@ use std::fmt;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::super::StoreError;
+use crate::error::StoreError;
 
 /// The outcome of a webhook reply, or the reason for which there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

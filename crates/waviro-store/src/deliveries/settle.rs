@@ -1,13 +1,16 @@
 //! Records the results of attempts at webhooks and events, and the state of whole endpoints.
 
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 
-use super::super::journal::{self, Tried};
-use super::super::{Store, StoreError};
+use super::attempt::{Attempt, AttemptFailure};
 use super::claim::{self, DUE};
-use super::{Attempt, AttemptFailure, DeliveryOutcome, Due, LEASE, ReplyNote, Work, waiting};
+use super::due::{DeliveryOutcome, Due, LEASE, Work};
+use super::reply_note::ReplyNote;
+use super::waiting;
 use crate::clock::Millis;
+use crate::journal::{self, Tried};
+use crate::{Store, StoreError, sql};
 
 /// A failing endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +39,7 @@ impl Store {
         let (stage, tried_stage) = due.stages();
         // Only callbacks update `stage` here. In a webhook, `stage` records whether the endpoint
         // has accepted the post.
-        self.write("put_off", move |connection, counters| {
-            let attempt = attempt.clone();
+        self.write("put_off", attempt, move |attempt, connection, counters| {
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE deliveries SET stage = CASE WHEN kind = 'notify_ack' THEN $1 ELSE stage END, attempts = $2, run_at = $3, leased = 0, held = $4, \
@@ -53,11 +55,7 @@ impl Store {
                 .bind(delivery)
                 .execute(&mut *connection)
                 .await?;
-                let tried = Tried {
-                    delivery,
-                    stage: tried_stage,
-                    attempt: &attempt,
-                };
+                let tried = Tried::new(delivery, tried_stage, attempt);
                 journal::insert(&[tried], connection, counters).await
             })
         })
@@ -74,16 +72,14 @@ impl Store {
         now: Millis,
     ) -> Result<Option<Due>, StoreError> {
         let (delivery, (_, stage)) = (due.id, due.stages());
-        self.write("end", move |connection, counters| {
-            let (note, attempt) = (note.clone(), attempt.clone());
+        let input = (note, attempt);
+        self.write("end", input, move |(note, attempt), connection, counters| {
             Box::pin(async move {
                 // The row may have been cancelled during the attempt.
                 let open = "SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL";
-                let open = sqlx::query(open).bind(delivery);
-                if let Some(row) = open.fetch_optional(&mut *connection).await? {
-                    let endpoint: String = row.try_get(0)?;
-                    counters.waiting.open(&endpoint, -1);
-                }
+                let open = sqlx::query_scalar(open).bind(delivery);
+                let open: Option<String> = open.fetch_optional(&mut *connection).await?;
+                counters.waiting.close(open.as_slice());
                 sqlx::query(
                     "UPDATE deliveries SET leased = 0, held = 0, fate = $1, note = COALESCE($2, note), \
                      note_code = COALESCE($3, note_code), ended_at = $4, last_error = COALESCE($5, last_error), \
@@ -91,7 +87,7 @@ impl Store {
                      last_status = CASE WHEN $6 IS NULL THEN last_status ELSE $7 END WHERE id = $8",
                 )
                 .bind(outcome.word())
-                .bind(note.as_ref().map(|note| note.text.clone()))
+                .bind(note.as_ref().map(|note| note.text.as_str()))
                 .bind(note.as_ref().map(|note| note.outcome.code()))
                 .bind(now)
                 .bind(attempt.as_ref().and_then(Attempt::text))
@@ -100,11 +96,7 @@ impl Store {
                 .bind(delivery)
                 .execute(&mut *connection)
                 .await?;
-                let tried = attempt.as_ref().map(|attempt| Tried {
-                    delivery,
-                    stage,
-                    attempt,
-                });
+                let tried = (attempt.as_ref()).map(|attempt| Tried::new(delivery, stage, attempt));
                 journal::insert(tried.as_slice(), connection, counters).await?;
                 next_in_line(delivery, now, connection).await
             })
@@ -124,28 +116,22 @@ impl Store {
 
     /// Stores a failing endpoint, or an endpoint that was switched off.
     pub async fn endpoint_fails(&self, failure: EndpointFailure) -> Result<(), StoreError> {
-        self.write("endpoint_fails", move |connection, _| {
-            let failure = failure.clone();
-            Box::pin(async move {
-                sqlx::query(
-                    "INSERT INTO endpoints (lane, failing_since, off_at, last_error, last_error_code, last_status) \
-                     VALUES ($1, $2, $3, $4, $5, $6) \
-                     ON CONFLICT (lane) DO UPDATE SET failing_since = excluded.failing_since, \
-                     off_at = excluded.off_at, last_error = excluded.last_error, \
-                     last_error_code = excluded.last_error_code, last_status = excluded.last_status",
-                )
-                .bind(failure.endpoint)
+        let text = "INSERT INTO endpoints (lane, failing_since, off_at, last_error, last_error_code, last_status) \
+            VALUES ($1, $2, $3, $4, $5, $6) \
+            ON CONFLICT (lane) DO UPDATE SET failing_since = excluded.failing_since, \
+            off_at = excluded.off_at, last_error = excluded.last_error, \
+            last_error_code = excluded.last_error_code, last_status = excluded.last_status";
+        self.change("endpoint_fails", text, move |query| {
+            query
+                .bind(&failure.endpoint)
                 .bind(failure.failing_since)
                 .bind(failure.off_at)
-                .bind(failure.last_error.text)
+                .bind(&failure.last_error.text)
                 .bind(failure.last_error.cause.code())
                 .bind(failure.last_error.cause.status().map(i64::from))
-                .execute(connection)
-                .await?;
-                Ok(())
-            })
         })
         .await
+        .map(drop)
     }
 
     /// Deletes the failure of an endpoint that works again, or is to be called again. With `wake`,
@@ -160,13 +146,12 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let (mut woken, mut after) = (0, None);
         loop {
-            let (endpoint, from) = (endpoint.to_owned(), after);
-            let batch = self.write("endpoint_works", move |connection, _| {
-                let endpoint = endpoint.clone();
+            let (input, from) = (endpoint.to_owned(), after);
+            let batch = self.write("endpoint_works", input, move |lane, connection, _| {
                 Box::pin(async move {
                     if from.is_none() {
                         sqlx::query("DELETE FROM endpoints WHERE lane = $1")
-                            .bind(endpoint.clone())
+                            .bind(lane)
                             .execute(&mut *connection)
                             .await?;
                     }
@@ -174,7 +159,7 @@ impl Store {
                         return Ok((0, None));
                     }
                     let from = from.unwrap_or((i64::MIN, Millis::MIN, i64::MIN));
-                    waiting::wake(&endpoint, from, now, connection).await
+                    waiting::wake(lane, from, now, connection).await
                 })
             });
             let (more, last) = batch.await?;
@@ -193,19 +178,18 @@ pub(super) async fn next_in_line(
     now: Millis,
     connection: &mut AnyConnection,
 ) -> Result<Option<Due>, StoreError> {
-    let row = sqlx::query(
+    let next: Option<i64> = sqlx::query_scalar(
         "SELECT MIN(d.id) FROM deliveries d WHERE d.ended_at IS NULL \
          AND d.line = (SELECT e.line FROM deliveries e WHERE e.id = $1)",
     )
     .bind(ended)
     .fetch_one(&mut *connection)
     .await?;
-    let next: Option<i64> = row.try_get(0)?;
     let Some(next) = next else {
         return Ok(None);
     };
     claim::lease(&[next], 1, now + LEASE, connection).await?;
-    let row = sqlx::query(AssertSqlSafe(format!("{DUE} WHERE d.id = $1")))
+    let row = sql::query(format!("{DUE} WHERE d.id = $1"))
         .bind(next)
         .fetch_one(connection)
         .await?;

@@ -1,13 +1,15 @@
 //! Changes the deliveries that wait for a rule, a subscription or an endpoint. Each transaction
 //! changes a few rows only, because a backlog may be long and other commands wait for the writer.
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use url::Url;
 
-use super::super::writer::Counters;
-use super::super::{Store, StoreError, sql};
-use super::{EVENT, KEYWORD, PARKED, ReplyNote, endpoint_of};
+use super::due::{PARKED, endpoint_of};
+use super::reply_note::ReplyNote;
 use crate::clock::Millis;
+use crate::counts::Counters;
+use crate::sources::Sources;
+use crate::{Store, StoreError, row, sql};
 
 /// The maximum number of rows in one transaction.
 const TOGETHER: i64 = 200;
@@ -36,9 +38,9 @@ impl Store {
     /// Updates all deliveries that wait for a rule or a subscription: moves the rows to the current
     /// URL, or cancels the rows of a deleted source. The task continues if the caller is cancelled.
     /// After a crash, [`Store::begin_sweep`] finds the remaining rows.
-    pub(in super::super) async fn follow(
+    pub(crate) async fn follow(
         &self,
-        kind: &'static str,
+        sources: Sources,
         source: i64,
         now: Millis,
     ) -> Result<(), StoreError> {
@@ -47,9 +49,8 @@ impl Store {
             let mut after = AfterUrl::default();
             loop {
                 let from = after;
-                let last = store.write("follow", move |connection, counters| {
-                    let from = from.clone();
-                    Box::pin(follow(kind, source, from, now, connection, counters))
+                let last = store.write("follow", from, move |from, connection, counters| {
+                    Box::pin(follow(sources, source, from, now, connection, counters))
                 });
                 match last.await? {
                     Some(last) => after = last,
@@ -62,11 +63,10 @@ impl Store {
 
     /// Returns every rule and subscription with waiting deliveries that was deleted or has another
     /// URL than a delivery. The query takes a few index steps for each.
-    pub(in super::super) async fn sources_to_follow(
-        &self,
-    ) -> Result<Vec<(&'static str, i64)>, StoreError> {
+    pub(crate) async fn sources_to_follow(&self) -> Result<Vec<(Sources, i64)>, StoreError> {
         let mut found = Vec::new();
-        for (kind, table) in [(KEYWORD, "rules"), (EVENT, "subscriptions")] {
+        for sources in [Sources::Rules, Sources::Subscriptions] {
+            let (table, kind) = (sources.table(), sources.kind().word());
             let waits = |rest: &str| {
                 format!(
                     "EXISTS (SELECT 1 FROM deliveries d WHERE d.kind = '{kind}' AND d.source = s.id AND d.ended_at IS NULL{rest})"
@@ -78,11 +78,9 @@ impl Store {
                 waits(" AND d.url > s.url"),
                 waits(""),
             );
-            let rows = sqlx::query(AssertSqlSafe(text))
-                .fetch_all(&self.reads)
-                .await?;
+            let rows = sql::query(text).fetch_all(&self.reads).await?;
             for row in rows {
-                found.push((kind, row.try_get(0)?));
+                found.push((sources, row.try_get(0)?));
             }
         }
         Ok(found)
@@ -92,21 +90,21 @@ impl Store {
 /// Updates the next rows of a source. Returns the last row if more rows may follow. Leased rows of
 /// a deleted source are skipped: the worker cancels each before its attempt.
 async fn follow(
-    kind: &'static str,
+    sources: Sources,
     id: i64,
-    after: AfterUrl,
+    after: &AfterUrl,
     now: Millis,
     connection: &mut AnyConnection,
     counters: &mut Counters,
 ) -> Result<Option<AfterUrl>, StoreError> {
-    let Some(source) = source(kind, id, connection).await? else {
+    let Some(source) = source(sources, id, connection).await? else {
         return Ok(None);
     };
-    let mut rows = open_for(kind, id, after, connection).await?;
+    let mut rows = open_for(sources, id, after, connection).await?;
     let to = endpoint_of(&source.url);
-    let note = ReplyNote::cancelled(match kind {
-        KEYWORD => "the rule was deleted",
-        _ => "the subscription was deleted",
+    let note = ReplyNote::cancelled(match sources {
+        Sources::Rules => "the rule was deleted",
+        Sources::Subscriptions => "the subscription was deleted",
     });
     let mut ids = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -123,60 +121,46 @@ async fn follow(
         counters.waiting.open(&row.endpoint, -1);
         ids.push(row.id);
     }
-    for list in sql::lists(&ids) {
-        let change = if source.deleted {
-            "ended_at = $1, fate = 'cancelled', note = $2, note_code = $3"
-        } else {
-            "url = $1, lane = $2"
-        };
-        let text = format!(
-            "UPDATE deliveries SET {change} WHERE id IN ({})",
-            sql::parameters(list.len(), if source.deleted { 4 } else { 3 })
-        );
-        let query = sqlx::query(AssertSqlSafe(text));
+    let (change, first) = if source.deleted {
+        (
+            "ended_at = $1, fate = 'cancelled', note = $2, note_code = $3",
+            4,
+        )
+    } else {
+        ("url = $1, lane = $2", 3)
+    };
+    for (listed, list) in sql::numbered(&ids, first) {
+        let text = format!("UPDATE deliveries SET {change} WHERE id IN ({listed})");
+        let query = sql::query(text);
         let query = if source.deleted {
-            query
-                .bind(now)
-                .bind(note.text.clone())
-                .bind(note.outcome.code())
+            query.bind(now).bind(&note.text).bind(note.outcome.code())
         } else {
-            query.bind(source.url.to_string()).bind(to.clone())
+            query.bind(source.url.as_str()).bind(&to)
         };
-        list.into_iter()
-            .fold(query, sqlx::query::Query::bind)
-            .execute(&mut *connection)
-            .await?;
+        sql::bind_all(query, list).execute(&mut *connection).await?;
     }
     let more = rows.len() as u64 >= TOGETHER.unsigned_abs();
     Ok(rows.pop().filter(|_| more).map(|row| (row.url, row.id)))
 }
 
 async fn source(
-    kind: &str,
+    sources: Sources,
     id: i64,
     connection: &mut AnyConnection,
 ) -> Result<Option<Source>, StoreError> {
-    let table = if kind == KEYWORD {
-        "rules"
-    } else {
-        "subscriptions"
-    };
+    let table = sources.table();
     let text = format!(
         "SELECT url, CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END FROM {table} WHERE id = $1"
     );
-    let row = sqlx::query(AssertSqlSafe(text))
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    let (url, deleted): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-    let unreadable = || StoreError::Unreadable("a rule's or a subscription's URL".to_owned());
-    Ok(Some(Source {
-        url: Url::parse(&url).map_err(|_| unreadable())?,
-        deleted: deleted != 0,
-    }))
+    let row = sql::query(text).bind(id).fetch_optional(connection);
+    let row = row.await?.map(|row| {
+        let (url, deleted): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Source {
+            url: row::url(&url, "a rule's or a subscription")?,
+            deleted: deleted != 0,
+        })
+    });
+    row.transpose()
 }
 
 /// Makes the next waiting rows of an endpoint due. Waits requested by the endpoint stay. Returns
@@ -191,7 +175,7 @@ pub(super) async fn wake(
         "SELECT id, bot, run_at, leased, held FROM deliveries WHERE ended_at IS NULL AND lane = $1 \
          AND (bot, run_at, id) > ($2, $3, $4) ORDER BY bot, run_at, id LIMIT $5",
     )
-    .bind(endpoint.to_owned())
+    .bind(endpoint)
     .bind(bot)
     .bind(run_at)
     .bind(id)
@@ -208,32 +192,28 @@ pub(super) async fn wake(
         }
         last = Some((row.try_get(1)?, run_at, id));
     }
-    for list in sql::lists(&ids) {
+    for (listed, list) in sql::numbered(&ids, 2) {
         let text = format!(
-            "UPDATE deliveries SET run_at = $1, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id IN ({})",
-            sql::parameters(list.len(), 2)
+            "UPDATE deliveries SET run_at = $1, attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END WHERE id IN ({listed})"
         );
-        let query = sqlx::query(AssertSqlSafe(text)).bind(now);
-        list.into_iter()
-            .fold(query, sqlx::query::Query::bind)
-            .execute(&mut *connection)
-            .await?;
+        let query = sql::query(text).bind(now);
+        sql::bind_all(query, list).execute(&mut *connection).await?;
     }
     let more = rows.len() as u64 >= TOGETHER.unsigned_abs();
     Ok((ids.len() as u64, last.filter(|_| more)))
 }
 
 async fn open_for(
-    kind: &str,
+    sources: Sources,
     source: i64,
-    (url, id): AfterUrl,
+    (url, id): &AfterUrl,
     connection: &mut AnyConnection,
 ) -> Result<Vec<Open>, StoreError> {
     let rows = sqlx::query(
         "SELECT id, url, lane, leased FROM deliveries WHERE kind = $1 AND source = $2 AND ended_at IS NULL AND (url, id) > ($3, $4) \
          ORDER BY url, id LIMIT $5",
     )
-    .bind(kind.to_owned())
+    .bind(sources.kind().word())
     .bind(source)
     .bind(url)
     .bind(id)

@@ -2,19 +2,20 @@
 
 use std::collections::HashSet;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{AnyConnection, Row};
+use tokio::sync::mpsc;
 use url::Url;
 use waviro_link::Chat;
 
-use super::super::journal::{self, Tried};
-use super::super::messages::{self, Insertion};
-use super::super::writer::{Command, Counters};
-use super::super::{Committed, NewMessageRow, Store, StoreError, sql};
-use super::{
-    Attempt, DeliveryOutcome, Due, EVENT, KEYWORD, LEASE, PARKED, ReplyNote, Work, endpoint_of,
-};
+use super::attempt::Attempt;
+use super::due::{DeliveryKind, DeliveryOutcome, Due, LEASE, PARKED, Work, endpoint_of};
+use super::reply_note::ReplyNote;
 use crate::clock::Millis;
+use crate::command::{Command, Replying, submit};
+use crate::counts::Counters;
+use crate::journal::{self, Tried};
+use crate::messages::{self, Committed, Insertion, NewMessageRow};
+use crate::{Store, StoreError, row, sql};
 
 /// A webhook or an event to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,16 +68,13 @@ pub enum WebhookAnswer {
     Location(Url),
 }
 
-/// The command of [`Store::reply`] for the writer: the messages of a webhook reply and the end of
-/// the delivery.
-pub(in super::super) struct Replying {
-    rows: Vec<NewMessageRow>,
-    delivery: i64,
-    note: ReplyNote,
-    now: Millis,
-    bot_lane: mpsc::UnboundedSender<Committed>,
-    first_seq: i64,
-    answer: oneshot::Sender<Result<(), StoreError>>,
+impl Hook {
+    fn kind(&self) -> DeliveryKind {
+        match self.chat {
+            Some(_) => DeliveryKind::Keyword,
+            None => DeliveryKind::Event,
+        }
+    }
 }
 
 impl Store {
@@ -99,8 +97,7 @@ impl Store {
             let url: String = row.try_get(7)?;
             let answer_at: Option<String> = row.try_get(3)?;
             Ok(Webhook {
-                url: Url::parse(&url)
-                    .map_err(|_| StoreError::Unreadable("a delivery's URL".to_owned()))?,
+                url: row::url(&url, "a delivery")?,
                 body: row.try_get(0)?,
                 webhook_id: row.try_get(1)?,
                 answer: row.try_get(2)?,
@@ -126,8 +123,8 @@ impl Store {
             WebhookAnswer::Body(answer) => (1_i64, answer),
             WebhookAnswer::Location(url) => (2, url.into()),
         };
-        self.write("answered", move |connection, counters| {
-            let (attempt, answer) = (attempt.clone(), answer.replace('\0', "\u{fffd}"));
+        let input = (attempt, answer.replace('\0', "\u{fffd}"));
+        self.write("answered", input, move |(attempt, answer), connection, counters| {
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE deliveries SET stage = $1, attempts = 0, held = 0, answer = $2 WHERE id = $3",
@@ -137,11 +134,7 @@ impl Store {
                 .bind(delivery)
                 .execute(&mut *connection)
                 .await?;
-                let tried = Tried {
-                    delivery,
-                    stage: 0,
-                    attempt: &attempt,
-                };
+                let tried = Tried::new(delivery, 0, attempt);
                 journal::insert(&[tried], connection, counters).await
             })
         })
@@ -162,24 +155,24 @@ impl Store {
         now: Millis,
         bot_lane: mpsc::UnboundedSender<Committed>,
     ) -> Result<(), StoreError> {
-        let (answer, receiver) = oneshot::channel();
-        let replying = Replying {
-            rows,
-            delivery,
-            note,
-            now,
-            bot_lane,
-            first_seq: 0,
-            answer,
-        };
-        self.submit(Command::Replying(replying)).await?;
-        receiver.await.map_err(|_| StoreError::Closed)?
+        submit(&self.writes, |answer| {
+            Command::Replying(Replying {
+                rows,
+                delivery,
+                note,
+                now,
+                bot_lane,
+                first_seq: 0,
+                answer,
+            })
+        })
+        .await
     }
 }
 
 /// Writes webhooks and events. The first delivery of each line is leased to the caller; the other
 /// deliveries wait for their line.
-pub(in super::super) async fn insert(
+pub(crate) async fn insert(
     hooks: &[Hook],
     now: Millis,
     connection: &mut AnyConnection,
@@ -204,25 +197,25 @@ pub(in super::super) async fn insert(
              held, line, replays, created_at) VALUES {}",
             sql::tuples(chunk.len(), 18)
         );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+        let mut query = sql::query(text);
         for (id, hook, is_first) in chunk {
             query = query
                 .bind(*id)
-                .bind(if hook.chat.is_some() { KEYWORD } else { EVENT })
+                .bind(hook.kind().word())
                 .bind(i64::from(hook.bot_id))
-                .bind(hook.subject.clone())
+                .bind(&hook.subject)
                 .bind(hook.chat.as_ref().map(Chat::address))
                 .bind(hook.source)
-                .bind(hook.webhook_id.clone())
-                .bind(hook.url.to_string())
+                .bind(&hook.webhook_id)
+                .bind(hook.url.as_str())
                 .bind(endpoint_of(&hook.url))
-                .bind(hook.body.clone())
+                .bind(&hook.body)
                 .bind(0_i64)
                 .bind(0_i64)
                 .bind(if *is_first { now + LEASE } else { PARKED })
                 .bind(i64::from(*is_first))
                 .bind(0_i64)
-                .bind(hook.line.clone())
+                .bind(&hook.line)
                 .bind(0_i64)
                 .bind(now);
         }
@@ -250,16 +243,11 @@ async fn open_lines(
 ) -> Result<HashSet<String>, StoreError> {
     let lines: Vec<&String> = hooks.iter().filter_map(|hook| hook.line.as_ref()).collect();
     let mut open = HashSet::new();
-    for list in sql::lists(&lines) {
+    for (listed, list) in sql::numbered(&lines, 1) {
         let text = format!(
-            "SELECT DISTINCT line FROM deliveries WHERE ended_at IS NULL AND line IN ({})",
-            sql::parameters(list.len(), 1)
+            "SELECT DISTINCT line FROM deliveries WHERE ended_at IS NULL AND line IN ({listed})"
         );
-        let query = list
-            .into_iter()
-            .fold(sqlx::query(AssertSqlSafe(text)), |query, line| {
-                query.bind(line.clone())
-            });
+        let query = sql::bind_all(sql::query(text), list);
         for row in query.fetch_all(&mut *connection).await? {
             open.insert(row.try_get(0)?);
         }
@@ -268,7 +256,7 @@ async fn open_lines(
 }
 
 /// Applies the webhook replies of one transaction.
-pub(in super::super) async fn apply_replies(
+pub(crate) async fn apply_replies(
     replies: &mut [Replying],
     connection: &mut AnyConnection,
     counters: &mut Counters,
@@ -276,15 +264,13 @@ pub(in super::super) async fn apply_replies(
     for reply in replies {
         // After a connection lost at a commit, the outcome is unknown. An ended delivery must not
         // get a second reply.
-        let open = sqlx::query("SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL")
-            .bind(reply.delivery)
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some(open) = open else {
+        let open = "SELECT lane FROM deliveries WHERE id = $1 AND ended_at IS NULL";
+        let open = sqlx::query_scalar(open).bind(reply.delivery);
+        let open: Option<String> = open.fetch_optional(&mut *connection).await?;
+        let Some(endpoint) = open else {
             reply.rows.clear();
             continue;
         };
-        let endpoint: String = open.try_get(0)?;
         counters.waiting.open(&endpoint, -1);
         reply.first_seq = counters.seq + 1;
         counters.seq += i64::try_from(reply.rows.len()).unwrap_or(i64::MAX);
@@ -299,22 +285,17 @@ pub(in super::super) async fn apply_replies(
             messages::insert(rows, connection, counters).await?;
         }
         let ids: Vec<&str> = reply.rows.iter().map(NewMessageRow::id).collect();
-        for list in sql::lists(&ids) {
-            let text = format!(
-                "UPDATE messages SET reply_of = $1 WHERE id IN ({})",
-                sql::parameters(list.len(), 2)
-            );
-            let query = sqlx::query(AssertSqlSafe(text)).bind(reply.delivery);
-            list.into_iter()
-                .fold(query, |query, id| query.bind(id.to_owned()))
-                .execute(&mut *connection)
-                .await?;
+        for (listed, list) in sql::numbered(&ids, 2) {
+            let text = format!("UPDATE messages SET reply_of = $1 WHERE id IN ({listed})");
+            let query = sql::query(text).bind(reply.delivery);
+            let query = sql::bind_all(query, list);
+            query.execute(&mut *connection).await?;
         }
         sqlx::query(
             "UPDATE deliveries SET leased = 0, fate = $1, note = $2, note_code = $3, ended_at = $4, replied_at = $4 WHERE id = $5",
         )
         .bind(DeliveryOutcome::Delivered.word())
-        .bind(reply.note.text.clone())
+        .bind(&reply.note.text)
         .bind(reply.note.outcome.code())
         .bind(reply.now)
         .bind(reply.delivery)
@@ -322,17 +303,4 @@ pub(in super::super) async fn apply_replies(
         .await?;
     }
     Ok(())
-}
-
-impl Replying {
-    /// Reports the commit: first to the lane, in the order of the messages.
-    pub(in super::super) fn answer(self, done: Result<(), StoreError>) {
-        if done.is_ok() {
-            for (row, seq) in self.rows.into_iter().zip(self.first_seq..) {
-                // A closed lane belongs to a removed bot or to a stopping process.
-                let _ = self.bot_lane.send(Committed::Accepted(row.queued(seq)));
-            }
-        }
-        let _ = self.answer.send(done);
-    }
 }

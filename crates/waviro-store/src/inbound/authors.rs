@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use tracing::debug;
 
 use super::NewInboundRow;
@@ -96,8 +96,7 @@ async fn read(
     connection: &mut AnyConnection,
 ) -> Result<HashMap<String, Vec<Written>>, StoreError> {
     let mut written: HashMap<String, Vec<Written>> = HashMap::new();
-    for list in sql::lists(ids) {
-        let parameters = sql::parameters(list.len(), 2);
+    for (parameters, list) in sql::numbered(ids, 2) {
         let texts = [
             format!(
                 "SELECT id, chat, sender, from_me FROM inbound WHERE bot = $1 AND id IN ({parameters})"
@@ -105,10 +104,8 @@ async fn read(
             format!("SELECT id, chat, '', 1 FROM messages WHERE bot = $1 AND id IN ({parameters})"),
         ];
         for text in texts {
-            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(bot_id));
-            for id in &list {
-                query = query.bind(id.clone());
-            }
+            let query = sql::query(text).bind(i64::from(bot_id));
+            let query = sql::bind_all(query, &list);
             for row in query.fetch_all(&mut *connection).await? {
                 written.entry(row.try_get(0)?).or_default().push(Written {
                     chat: row.try_get(1)?,

@@ -3,12 +3,12 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::super::StoreError;
-use super::super::inbound::Detail;
-use super::super::sql::Bound;
-use super::LogFilter;
+use super::filter::LogFilter;
 use super::list::LogTable;
 use crate::clock::Millis;
+use crate::error::StoreError;
+use crate::inbound::Detail;
+use crate::sql::Bound;
 
 /// An inbound message.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,9 +112,9 @@ impl LogTable for Inbound {
     fn bind(query: Bound, position: &InboundAfter) -> Bound {
         query
             .bind(position.received_at)
-            .bind(position.id.clone())
-            .bind(position.sender.clone())
-            .bind(position.chat.clone())
+            .bind(&position.id)
+            .bind(&position.sender)
+            .bind(&position.chat)
     }
 
     fn time(position: &InboundAfter) -> Millis {

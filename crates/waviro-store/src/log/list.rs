@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::super::StoreError;
-use super::super::search::{Searched, Step, Stepping};
-use super::super::sql::{Bound, parameters};
-use super::LogFilter;
+use super::filter::LogFilter;
 use crate::clock::Millis;
+use crate::error::StoreError;
+use crate::search::{Searched, Step, Stepping};
+use crate::sql::{self, Bound, parameters};
 
 /// A table of the message log. An index covers all rows of a bot, the rows of a chat, and the rows
 /// in a state, each in the order of the positions.
@@ -89,10 +89,10 @@ impl<T: LogTable> LogList<T> {
 
     /// Binds the parameters of [`Self::range`].
     fn bound(&self, text: String, after: &T::After) -> Bound {
-        let query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(self.bot_id));
+        let query = sql::query(text).bind(i64::from(self.bot_id));
         let query = T::bind(query, after);
         match &self.filter.chat {
-            Some(chat) => query.bind(chat.clone()),
+            Some(chat) => query.bind(chat),
             None => query,
         }
     }

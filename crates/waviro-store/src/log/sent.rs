@@ -4,12 +4,13 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use waviro_link::Content;
 
-use super::super::StoreError;
-use super::super::messages::MessageFailure;
-use super::super::sql::Bound;
-use super::LogFilter;
+use super::filter::LogFilter;
 use super::list::LogTable;
 use crate::clock::Millis;
+use crate::error::StoreError;
+use crate::messages::MessageFailure;
+use crate::row::narrow;
+use crate::sql::Bound;
 
 /// A sent or queued message.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +78,7 @@ impl LogTable for Sent {
             content: Content::from_json(&kind, &body)?,
             kind,
             notify_url: row.try_get(5)?,
-            ack: super::super::messages::narrow(row.try_get(6)?)?,
+            ack: narrow(row.try_get(6)?)?,
             accepted_at: row.try_get(7)?,
             settled_at: row.try_get(8)?,
             delivered_at: row.try_get(9)?,

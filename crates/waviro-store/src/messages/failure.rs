@@ -6,8 +6,8 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use waviro_link::Nack;
 
-use super::narrow;
-use crate::StoreError;
+use crate::error::StoreError;
+use crate::row::narrow;
 
 /// The cause of a failed message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, Row};
 use waviro_fault::Bug;
 use waviro_link::MessageId;
 
-use super::{Accept, Accepting, NewMessageRow, Repeats, message_id};
-use crate::writer::Counters;
+use super::queue::{Accepting, NewMessageRow, Repeats};
+use crate::command::Accept;
+use crate::counts::Counters;
+use crate::row::message_id;
 use crate::{StoreError, idempotency, sql};
 
 /// Inserts the accepts of one batch. The duplicate rule refuses a message if the last message of
@@ -142,7 +144,7 @@ pub(crate) async fn insert(
          RETURNING id",
         sql::tuples(rows.len(), 13)
     );
-    let mut query = sqlx::query(AssertSqlSafe(text));
+    let mut query = sql::query(text);
     for Insertion {
         row,
         seq,
@@ -152,14 +154,14 @@ pub(crate) async fn insert(
         query = query
             .bind(i64::from(*unless_repeated))
             .bind(row.repeats.since())
-            .bind(row.message.id.as_str().to_owned())
+            .bind(row.message.id.as_str())
             .bind(*seq)
             .bind(i64::from(row.bot_id))
-            .bind(row.chat.clone())
+            .bind(&row.chat)
             .bind(row.kind)
-            .bind(row.body.clone())
-            .bind(row.content_sha256.clone())
-            .bind(row.notify_url.clone())
+            .bind(&row.body)
+            .bind(&row.content_sha256)
+            .bind(&row.notify_url)
             .bind(0_i64)
             .bind(row.at)
             .bind(i64::from(row.notify_url.is_none()));
@@ -167,8 +169,8 @@ pub(crate) async fn insert(
     // `fetch_all` reads to the last row, because SQLite commits a statement outside a transaction
     // only at its end.
     let inserted = query.fetch_all(connection).await?;
-    let inserted: HashSet<String> =
-        (inserted.iter().map(|row| row.try_get(0))).collect::<Result<_, _>>()?;
+    let ids = inserted.iter().map(|row| row.try_get(0));
+    let inserted: HashSet<String> = ids.collect::<Result<_, _>>()?;
     for Insertion { row, .. } in rows {
         if inserted.contains(row.id()) {
             counters.waiting.queue(row.bot_id, 1);
@@ -184,14 +186,14 @@ async fn last_message(
     seq: i64,
     connection: &mut AnyConnection,
 ) -> Result<MessageId, StoreError> {
-    let found = sqlx::query(
+    let found: String = sqlx::query_scalar(
         "SELECT id FROM messages WHERE bot = $1 AND chat = $2 AND ack >= 0 AND seq < $3 \
          ORDER BY seq DESC LIMIT 1",
     )
     .bind(i64::from(row.bot_id))
-    .bind(row.chat.clone())
+    .bind(&row.chat)
     .bind(seq)
     .fetch_one(connection)
     .await?;
-    message_id(found.try_get(0)?)
+    message_id(&found)
 }

@@ -2,11 +2,9 @@
 
 use sqlx::AnyConnection;
 
-use super::super::acks::ApplyAcks;
-use super::super::deliveries::{Posted, Replying};
-use super::super::messages::Accept;
-use super::super::{StoreError, acks, deliveries, messages};
-use super::{Command, Counters, Other};
+use crate::command::{Accept, ApplyAcks, Command, Other, Posted, Replying};
+use crate::counts::Counters;
+use crate::{StoreError, acks, deliveries, messages};
 
 /// The commands of one transaction, sorted by kind. The order between kinds does not matter for a
 /// message: a sender of an ack update has received the result of the accept before.

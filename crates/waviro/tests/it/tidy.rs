@@ -236,6 +236,7 @@ fn said(call: &str) -> Vec<(String, String)> {
 #[test]
 fn every_moment_of_the_fault_tests_has_its_place_in_the_code() {
     let mut writes = said(".write(\"");
+    writes.extend(said(".change(\""));
     writes.extend(said(".in_background(\""));
     for (function, name) in &writes {
         assert_eq!(function, name, "a write is named after its function");

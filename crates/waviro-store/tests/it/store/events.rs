@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 use waviro_store::{
-    AckUpdate, AddBot, Audience, EventKind, EventRow, Kinds, MessageFailure, NewEvent,
-    NewInboundRow, NewSubscription, RetentionLimits, Store, SubscriptionChange, media_id,
+    AckUpdate, AddBot, Audience, DeliveryOutcome, Due, EventKind, EventRow, Kinds, MessageFailure,
+    NewEvent, NewInboundRow, NewSubscription, RetentionLimits, Store, SubscriptionChange, media_id,
 };
 use waviro_testing::samples::START;
 use waviro_testing::samples::picture;
@@ -26,6 +26,7 @@ pub async fn keeps_its_contract(store: &Store) {
     subscriptions_live_and_die_and_their_ids_are_never_reused(store, bot_id).await;
     who_wants_what_is_known_at_once(store, bot_id).await;
     events_are_numbered_in_order_and_owed_to_who_wants_them(store, bot_id).await;
+    nothing_is_owed_to_who_is_visibly_switched_off(store, bot_id).await;
     members_are_remembered(store, bot_id).await;
     the_secret_is_made_once(store).await;
     retention_takes_what_is_old_and_has_ended(store, bot_id).await;
@@ -127,7 +128,7 @@ fn event(audience: &Arc<Audience>, n: usize) -> NewEvent {
     }
 }
 
-async fn published(store: &Store, bot_id: i32, from: usize, now: i64) -> Vec<waviro_store::Due> {
+async fn published(store: &Store, bot_id: i32, from: usize, now: i64) -> Vec<Due> {
     let audience = store.audience(bot_id, now).await.unwrap();
     let events = (from..from + 3).map(|n| event(&audience, n)).collect();
     store.publish_events(events, now).await.unwrap()
@@ -152,7 +153,7 @@ async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, 
     assert!(!hook.cancelled);
     let end = store.end(
         &due[0],
-        waviro_store::DeliveryOutcome::Delivered,
+        DeliveryOutcome::Delivered,
         None,
         Some(attempt(None)),
         now,
@@ -182,6 +183,30 @@ async fn events_are_numbered_in_order_and_owed_to_who_wants_them(store: &Store, 
             .unwrap(),
         Vec::<EventRow>::new()
     );
+    store.delete_subscription(bot_id, id, now).await.unwrap();
+}
+
+/// Other tasks see the commit before the caller of the change continues.
+async fn nothing_is_owed_to_who_is_visibly_switched_off(store: &Store, bot_id: i32) {
+    let now = START + 10 * DAY;
+    let added = store.add_subscription(bot_id, new(&["call.received"]), now);
+    let id = added.await.unwrap().unwrap().id;
+    let mut due = published(store, bot_id, 6, now).await.pop();
+    let Due { id: gone, url, .. } = due.clone().unwrap();
+    let off = store.switch_subscription_off(gone, &url, "gone".to_owned(), now);
+    let mut off = Box::pin(off);
+    assert!(futures::poll!(&mut off).is_pending());
+    // A later write ends after the commit.
+    store.drop_previous_key(bot_id).await.unwrap();
+    let shown = store.subscription(bot_id, id).await.unwrap().unwrap();
+    assert!(!shown.enabled);
+    let audience = store.audience(bot_id, now).await.unwrap();
+    assert!(!audience.wants(EventKind::CallReceived));
+    off.await.unwrap();
+    while let Some(open) = due {
+        let end = store.end(&open, DeliveryOutcome::Cancelled, None, None, now);
+        due = end.await.unwrap();
+    }
     store.delete_subscription(bot_id, id, now).await.unwrap();
 }
 

@@ -1,12 +1,31 @@
-//! The causes of failed attempts, stored as a code beside a text.
+//! An attempt and the cause of its failure, stored as a code beside a text.
 
 use std::fmt;
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::super::StoreError;
-use super::super::messages::narrow;
+use crate::clock::Millis;
+use crate::error::StoreError;
+use crate::row::narrow;
+
+/// An attempt, as stored in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The start time.
+    pub at: Millis,
+    pub url: String,
+    /// The HTTP status; `None` without a response.
+    pub status: Option<u16>,
+    /// The time from the request to the last byte of the response, or to the failure.
+    pub took_ms: i64,
+    /// The network address of the connection.
+    pub address: Option<String>,
+    /// The beginning of the response body.
+    pub answer: String,
+    /// The failure; `None` for a success.
+    pub failure: Option<AttemptFailure>,
+}
 
 /// The cause for which an attempt does not count as delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +55,24 @@ pub enum AttemptCause {
 pub struct AttemptFailure {
     pub cause: AttemptCause,
     pub text: String,
+}
+
+impl Attempt {
+    /// The column `cause`, and `last_error` of a delivery.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.failure.as_ref().map(|failure| failure.text.as_str())
+    }
+
+    /// The column `cause_code`, and `last_error_code` of a delivery.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        self.failure.as_ref().map(|failure| failure.cause.code())
+    }
+
+    /// The column `last_status` of a delivery.
+    pub(super) fn failed_status(&self) -> Option<i64> {
+        let status = self.failure.as_ref()?.cause.status();
+        status.map(i64::from)
+    }
 }
 
 impl AttemptCause {

@@ -14,7 +14,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-use super::super::StoreError;
+use crate::error::StoreError;
 
 /// The environment variable for the mode, read by the programs of libpq and by sqlx.
 const ENVIRONMENT: &str = "PGSSLMODE";

@@ -3,8 +3,8 @@
 //!
 //! A key belongs to one caller and one path. The first response is stored for a day, or until the
 //! caller's stored responses exceed their limit. If the request writes to the database, the
-//! response is stored in the same transaction ([`waviro_store::Store::accept_with_key`]). A refusal
-//! is not stored: the request had no effect and may succeed later.
+//! response is stored in the same transaction ([`waviro_store::Store::accept`]). A refusal is not
+//! stored: the request had no effect and may succeed later.
 //!
 //! Of two concurrent requests with the same key, the second waits for the first. One process serves
 //! a database, so a lock in memory is enough. If both run in spite of the lock, for example after a

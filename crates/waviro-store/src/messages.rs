@@ -39,33 +39,14 @@ impl Store {
     /// After the commit, `lane` gets the accepted messages in the order of acceptance. The message
     /// is durable when the function returns.
     ///
+    /// `keeping` is stored in the same transaction, so that no process end leaves the message
+    /// without its response. If a response is already stored under the id, nothing is inserted and
+    /// the duplicate rule is not checked.
+    ///
     /// # Errors
     /// [`StoreError::Busy`] if the writer's queue is full; [`StoreError::Refused`] if the id is
     /// taken.
     pub async fn accept(
-        &self,
-        row: NewMessageRow,
-        lane: mpsc::UnboundedSender<Committed>,
-    ) -> Result<Accepting, StoreError> {
-        self.submit_accept(row, None, lane).await
-    }
-
-    /// As [`Store::accept`], and stores the response in the same transaction, so that no process
-    /// end leaves one without the other. If a response is already stored under the id, nothing is
-    /// inserted and the duplicate rule is not checked.
-    ///
-    /// # Errors
-    /// As [`Store::accept`].
-    pub async fn accept_with_key(
-        &self,
-        row: NewMessageRow,
-        keeping: KeepingAnswer,
-        lane: mpsc::UnboundedSender<Committed>,
-    ) -> Result<Accepting, StoreError> {
-        self.submit_accept(row, Some(keeping), lane).await
-    }
-
-    async fn submit_accept(
         &self,
         row: NewMessageRow,
         keeping: Option<KeepingAnswer>,

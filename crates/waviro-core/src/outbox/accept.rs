@@ -149,14 +149,8 @@ impl Outbox {
             if let Some(file) = &file {
                 file.claim();
             }
-            let accepting = match keep {
-                Some(keep) => {
-                    let keeping = keep(&accepted);
-                    self.0.store.accept_with_key(row, keeping, bot.lane()).await
-                }
-                None => self.0.store.accept(row, bot.lane()).await,
-            };
-            match accepting {
+            let keeping = keep.map(|keep| keep(&accepted));
+            match self.0.store.accept(row, keeping, bot.lane()).await {
                 Ok(Accepting::Taken) => break Ok(Taken::New(accepted)),
                 Ok(Accepting::Before(kept)) => break Ok(Taken::Before(kept)),
                 Ok(Accepting::Duplicate { of }) => break Err(Refusal::Duplicate { of }),
@@ -218,7 +212,7 @@ impl Outbox {
         };
         let repeats = bot.settings().repeats(at);
         let row = NewMessageRow::new(bot.id(), outgoing, None, at, epoch).repeats(repeats);
-        if let Err(reason) = self.0.store.accept(row, bot.lane()).await {
+        if let Err(reason) = self.0.store.accept(row, None, bot.lane()).await {
             error!(bot = bot.name(), %reason, "text after an audio could not be stored");
         }
     }

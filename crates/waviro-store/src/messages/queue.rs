@@ -43,8 +43,7 @@ pub enum Accepting {
         /// The id of the previous message.
         of: MessageId,
     },
-    /// Only from [`crate::Store::accept_with_key`]: the message was accepted before, with this
-    /// response.
+    /// The message was accepted before under the same idempotency key, with this response.
     Before(KeptAnswer),
 }
 

@@ -230,7 +230,10 @@ async fn writes(store: &Store) -> Vec<Due> {
     let feeds = CommitFeeds { lane, deliveries };
     let first = u64::MAX / 2;
     for id in first..first + 8 {
-        store.accept(row(id), feeds.lane.clone()).await.unwrap();
+        store
+            .accept(row(id), None, feeds.lane.clone())
+            .await
+            .unwrap();
         let id = MessageId::from_random(id.to_be_bytes());
         let updates = vec![(id, AckUpdate::Reached(2))];
         store

@@ -95,7 +95,7 @@ async fn posted(store: &Store, due: &Due, stage: i8) -> Option<i8> {
 
 async fn accept(store: &Store, channels: &Channels, row: NewMessageRow) -> Accepting {
     store
-        .accept(row, channels.feeds.lane.clone())
+        .accept(row, None, channels.feeds.lane.clone())
         .await
         .unwrap()
 }
@@ -180,6 +180,7 @@ async fn a_bad_command_does_not_hurt_its_neighbours(store: &Store) {
         let id = if n == 7 { 100 } else { 101 + n };
         store.accept(
             row(6, id, &format!("62810000{n:02}"), "x", false),
+            None,
             channels.feeds.lane.clone(),
         )
     });

@@ -34,7 +34,7 @@ async fn once(
     keeping: KeepingAnswer,
 ) -> Result<Accepting, StoreError> {
     let lane = channels.feeds.lane.clone();
-    store.accept_with_key(row, keeping, lane).await
+    store.accept(row, Some(keeping), lane).await
 }
 
 async fn a_message_and_its_answer_come_together_or_not_at_all(store: &Store) {

@@ -4,17 +4,20 @@
 //! Each resource has a file. An operation is a function over [`Services`], a proof of the caller's
 //! permission ([`auth`]) and typed arguments; the dashboard calls the same function. The handler
 //! `http_NAME` with `#[utoipa::path]` extracts the arguments of the operation `NAME` and wraps its
-//! result. A handler takes its arguments in a fixed order: the proof, the page ([`page::Paging`]),
-//! the body ([`body::Body`]). The function `routes()` of each file is merged here. The router and
-//! the OpenAPI document are built from the same routes, so the two cannot differ.
+//! result. An operation without a page is its own handler `NAME`. A handler takes its arguments in
+//! a fixed order: the proof, the id or the page ([`path::PathId`], [`page::Paging`]), the body
+//! ([`body::Body`]). The function `routes()` of each file is merged here. The router and the
+//! OpenAPI document are built from the same routes, so the two cannot differ.
 
 pub mod auth;
 pub mod body;
 pub mod fields;
 pub mod page;
+pub mod path;
 pub mod problem;
 pub mod query;
 pub mod responses;
+mod state;
 pub mod timestamp;
 
 pub(crate) mod bots;
@@ -40,46 +43,20 @@ pub(crate) mod viewer;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use waviro_core::config::Limits;
+use waviro_core::permits::Permits;
 
 use crate::http;
 use crate::services::Services;
 
-use events::Streams;
 use problem::Problem;
-
-/// The state of the router: the shared services, and what only `/v1` needs.
-#[derive(Clone)]
-struct V1 {
-    services: Arc<Services>,
-    streams: Streams,
-    document: Arc<OpenApi>,
-}
-
-impl FromRef<V1> for Arc<Services> {
-    fn from_ref(v1: &V1) -> Self {
-        Self::clone(&v1.services)
-    }
-}
-
-impl FromRef<V1> for Streams {
-    fn from_ref(v1: &V1) -> Self {
-        v1.streams.clone()
-    }
-}
-
-impl FromRef<V1> for Arc<OpenApi> {
-    fn from_ref(v1: &V1) -> Self {
-        Self::clone(&v1.document)
-    }
-}
+use state::V1;
 
 /// Returns the routes of all resources, in the order of the documentation.
 fn resources() -> OpenApiRouter<V1> {
@@ -108,7 +85,8 @@ pub fn router(services: &Arc<Services>, limits: &Limits, base_path: &str) -> Rou
     openapi::complete(&mut document);
     let v1 = V1 {
         services: Arc::clone(services),
-        streams: Streams::new(limits),
+        streams: Permits::new(limits.streams, limits.streams_per_token),
+        streams_for_admins: limits.streams_for_admins,
         document: Arc::new(document),
     };
     let nothing = || any(async || Problem::NotFound);

@@ -9,7 +9,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -17,7 +17,9 @@ use waviro_core::bots::{Bot, Bots};
 use waviro_core::tokens::PREFIX;
 use waviro_store::{TokenRole, UserRole};
 
+use super::path::path_part;
 use super::problem::Problem;
+use super::state::V1;
 use crate::http::peer;
 use crate::services::Services;
 
@@ -254,79 +256,45 @@ where
     }
 }
 
-impl<S> FromRequestParts<S> for Admin
-where
-    S: Send + Sync,
-    Arc<Services>: FromRef<S>,
-{
+impl FromRequestParts<V1> for Admin {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        caller.admin()
+    async fn from_request_parts(parts: &mut Parts, v1: &V1) -> Result<Self, Problem> {
+        Caller::from_request_parts(parts, v1).await?.admin()
     }
 }
 
-impl<S> FromRequestParts<S> for ChangesGateway
-where
-    S: Send + Sync,
-    Arc<Services>: FromRef<S>,
-{
+impl FromRequestParts<V1> for ChangesGateway {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, v1: &V1) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, v1).await?;
         caller.changes_gateway()
     }
 }
 
-impl<S> FromRequestParts<S> for AtBot
-where
-    S: Send + Sync,
-    Arc<Services>: FromRef<S>,
-{
+impl FromRequestParts<V1> for AtBot {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        caller.sees(bot_in_path(parts, state).await)
+    async fn from_request_parts(parts: &mut Parts, v1: &V1) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, v1).await?;
+        caller.sees(bot_in_path(parts, v1).await)
     }
 }
 
-impl<S> FromRequestParts<S> for ChangesBot
-where
-    S: Send + Sync,
-    Arc<Services>: FromRef<S>,
-{
+impl FromRequestParts<V1> for ChangesBot {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        caller.changes(bot_in_path(parts, state).await)
+    async fn from_request_parts(parts: &mut Parts, v1: &V1) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, v1).await?;
+        caller.changes(bot_in_path(parts, v1).await)
     }
 }
 
 /// Returns the bot in the path, by id or name.
-async fn bot_in_path<S>(parts: &mut Parts, state: &S) -> Option<Arc<Bot>>
-where
-    Arc<Services>: FromRef<S>,
-{
+async fn bot_in_path(parts: &mut Parts, v1: &V1) -> Option<Arc<Bot>> {
     let named = path_part(parts, "bot").await?;
-    bot_named(&Arc::<Services>::from_ref(state).bots, &named)
-}
-
-/// Returns a decoded part of the path, or `None` if the part is not UTF-8.
-pub async fn path_part(parts: &mut Parts, name: &str) -> Option<String> {
-    let all = RawPathParams::from_request_parts(parts, &()).await.ok()?;
-    let part = all.iter().find(|(part, _)| *part == name);
-    part.map(|(_, value)| value.to_owned())
-}
-
-/// Returns a part of the path as an id, or `None` if the part is not a number.
-pub async fn path_id(parts: &mut Parts, name: &str) -> Option<i64> {
-    let id = path_part(parts, name).await?;
-    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| id.parse().ok())?
+    bot_named(&v1.services.bots, &named)
 }
 
 /// Finds a bot by id or name. Digits alone are always an id, even if a bot's name consists of

@@ -13,7 +13,6 @@ use utoipa_axum::routes;
 use waviro_core::bots::{Bot, OwnKeys, SecretKey, WebhookKey};
 use waviro_link::{Status, UnlinkedCause};
 
-use super::V1;
 use super::auth::{AtBot, Caller, ChangesBot, ChangesGateway};
 use super::body::Body;
 use super::fields::{Field, Name};
@@ -21,6 +20,7 @@ use super::health::Health;
 use super::page::{Page, PageParams, Paging};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict, JsonResult, Located, located};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
@@ -104,13 +104,8 @@ pub struct NewBot {
 #[derive(Deserialize, ToSchema)]
 pub struct AddBot {
     /// The bot's name.
-    #[schema(
-        value_type = String,
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
-        example = "toko"
-    )]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "toko")]
     name: Field<Name>,
     /// An existing SecretKey to take over instead of a new key: visible ASCII characters, hard to
     /// guess, used by no other bot.

@@ -3,12 +3,7 @@
 
 pub(crate) mod replay;
 
-use std::fmt;
-use std::str::FromStr;
-
 use axum::Json;
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
@@ -19,13 +14,14 @@ use waviro_store::{
     DeliveryRow, endpoint_of,
 };
 
-use super::V1;
-use super::auth::{AtBot, path_id};
+use super::auth::AtBot;
 use super::causes::{AttemptCauseCode, ReplyOutcomeCode};
-use super::page::{Page, PageParams, Paging};
+use super::page::{Cursor, Page, PageParams, Paging};
+use super::path::{InPath, PathId};
 use super::problem::Problem;
 use super::query::Query;
 use super::responses::{JsonResult, Unavailable};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
@@ -265,15 +261,15 @@ pub(crate) async fn list(
     filter: DeliveryFilter,
     paging: Paging,
 ) -> Result<Page<DeliveryView>, Problem> {
-    let after: Option<DeliveryCursor> = paging.after("deliveries")?;
-    let after = after.map(|DeliveryCursor(after)| after);
-    let found = services
-        .store
-        .deliveries(at.bot().id(), &filter, after, paging.rows());
+    let after: Option<Cursor> = paging.after("deliveries")?;
+    let after = after.map(|Cursor(created_at, id)| DeliveryAfter { created_at, id });
+    let (store, bot_id) = (&services.store, at.bot().id());
+    let found = store.deliveries(bot_id, &filter, after, paging.rows());
     let found = found.await?;
+    let cursor = |after: DeliveryAfter| Cursor(after.created_at, after.id);
     let (key, go_on) = (
-        |row: &DeliveryRow| DeliveryCursor(row.cursor()),
-        found.go_on.map(DeliveryCursor),
+        |row: &DeliveryRow| cursor(row.cursor()),
+        found.go_on.map(cursor),
     );
     let page = paging.page_so_far("deliveries", found.rows, key, go_on);
     Ok(page.map(|row| DeliveryView::from(&row)))
@@ -290,7 +286,7 @@ pub(crate) async fn list(
 async fn http_show(
     services: SharedServices,
     at: AtBot,
-    DeliveryId(id): DeliveryId,
+    PathId { id, .. }: PathId<DeliveryView>,
 ) -> JsonResult<FullDelivery> {
     show(&services, &at, id).await.map(Json)
 }
@@ -305,16 +301,8 @@ pub(crate) async fn show(
     FullDelivery::of(&row, services).await
 }
 
-/// Extractor: the id of the delivery in the path.
-struct DeliveryId(i64);
-
-impl<S: Send + Sync> FromRequestParts<S> for DeliveryId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = path_id(parts, "delivery").await;
-        id.map(Self).ok_or(Problem::NoSuch("delivery"))
-    }
+impl InPath for DeliveryView {
+    const NAME: &str = "delivery";
 }
 
 impl FullDelivery {
@@ -390,27 +378,5 @@ impl AttemptView {
             cause_code: attempt.failure.as_ref().map(|failure| failure.cause.into()),
             cause: attempt.failure.map(|failure| failure.text),
         }
-    }
-}
-
-/// The cursor of a page of deliveries.
-struct DeliveryCursor(DeliveryAfter);
-
-impl fmt::Display for DeliveryCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DeliveryAfter { created_at, id } = self.0;
-        write!(f, "{created_at}.{id}")
-    }
-}
-
-impl FromStr for DeliveryCursor {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (created_at, id) = text.split_once('.').ok_or(())?;
-        Ok(Self(DeliveryAfter {
-            created_at: created_at.parse().map_err(drop)?,
-            id: id.parse().map_err(drop)?,
-        }))
     }
 }

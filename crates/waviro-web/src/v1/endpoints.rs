@@ -9,7 +9,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_store::endpoint_of;
 
-use super::V1;
 use super::auth::{Admin, ChangesGateway};
 use super::body::Body;
 use super::causes::AttemptCauseCode;
@@ -17,6 +16,7 @@ use super::fields::{Field, Whole};
 use super::page::Page;
 use super::problem::Problem;
 use super::responses::{AdminOnly, JsonResult, Missing};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
@@ -77,12 +77,7 @@ pub struct EndpointView {
 #[derive(Deserialize, ToSchema)]
 pub struct SwitchOn {
     /// The scheme, host and port; the rest of the URL is ignored.
-    #[schema(
-        value_type = String,
-        max_length = 2048,
-        format = "uri",
-        example = "https://toko.example:443"
-    )]
+    #[schema(value_type = String, max_length = 2048, format = "uri", example = "https://toko.example:443")]
     endpoint: Field<Url>,
 }
 

@@ -23,14 +23,13 @@ use url::form_urlencoded;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waviro_core::config::Limits;
-use waviro_core::permits::{Permit, Permits};
+use waviro_core::permits::Permit;
 use waviro_store::clock::millis;
 use waviro_store::{EventRow, Listening};
 
-use super::V1;
 use super::auth::{Caller, Role, bot_named, sent_token};
 use super::problem::{Limit, Problem};
+use super::state::V1;
 use crate::services::Services;
 
 /// The interval of comments. Proxies close a connection without data after about a minute. The
@@ -48,24 +47,6 @@ const AHEAD: usize = 2;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new().routes(routes!(listen))
-}
-
-/// The permits for open streams.
-#[derive(Clone)]
-pub(super) struct Streams {
-    /// By the hash of the token.
-    permits: Permits<[u8; 32]>,
-    /// The number of permits reserved for admins.
-    for_admins: u64,
-}
-
-impl Streams {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            permits: Permits::new(limits.streams, limits.streams_per_token),
-            for_admins: limits.streams_for_admins,
-        }
-    }
 }
 
 /// The start and the bot of a stream.
@@ -102,12 +83,12 @@ pub struct StreamParams {
     )
 )]
 async fn listen(
-    State(services): State<Arc<Services>>,
-    State(streams): State<Streams>,
+    State(v1): State<V1>,
     caller: Caller,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let services = v1.services;
     let asked = StreamQuery::read(&uri, &headers)?;
     let bot_id = match (&asked.bot, &caller.role) {
         (Some(named), _) => {
@@ -126,11 +107,11 @@ async fn listen(
     };
     let reserved = match caller.role {
         Role::Admin => 0,
-        _ => streams.for_admins,
+        _ => v1.streams_for_admins,
     };
     // A hash, so the token itself does not stay in memory longer than the request.
     let owner = Sha256::digest(caller.shown()).into();
-    let permit = streams.permits.take_beside(owner, reserved);
+    let permit = v1.streams.take_beside(owner, reserved);
     let permit = permit.map_err(|none| Problem::Limit(Limit::Streams(none)))?;
     // Registers the listener before reading the last number, so that each event written from now on
     // is stored.

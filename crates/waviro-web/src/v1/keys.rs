@@ -10,12 +10,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_core::bots::{LONGEST_OVERLAP, SecretKey};
 
-use super::V1;
 use super::auth::{AtBot, ChangesBot};
 use super::body::Body;
 use super::fields::{Field, Whole};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 

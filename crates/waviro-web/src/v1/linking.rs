@@ -18,13 +18,13 @@ use waviro_core::bots::{Bot, LinkCode};
 use waviro_link::{Identity, Link, Number, QrCode, Status};
 use waviro_store::clock::millis;
 
-use super::V1;
 use super::auth::ChangesBot;
 use super::body::Body;
 use super::bots::LinkState;
 use super::fields::Field;
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Unavailable};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 

@@ -3,7 +3,6 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
-use axum::http::Uri;
 use axum::http::header::{
     CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
     X_CONTENT_TYPE_OPTIONS,
@@ -13,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
-use url::form_urlencoded;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,10 +20,13 @@ use waviro_core::outbox::NoRoom;
 use waviro_store::invisible::{is_bidi_control, is_blank};
 use waviro_store::{FileDetail, MediaRow};
 
-use super::V1;
-use super::auth::{AtBot, path_part};
+use super::auth::AtBot;
+use super::body::required;
+use super::path::path_part;
 use super::problem::{Limit, Problem};
-use super::responses::{NoFile as NoFileResponse, SignatureWrong};
+use super::query::Query;
+use super::responses::{FileGone, NotFetched, SignatureWrong, Unavailable};
+use super::state::V1;
 use crate::services::{Services, SharedServices};
 
 /// The bytes of a read.
@@ -61,31 +62,23 @@ pub struct LinkParams {
 /// untrusted sender.
 #[utoipa::path(
     get, path = "/v1/media/{media}", tag = "media", security(()), params(LinkParams),
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, NoFileResponse)
+    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), SignatureWrong, FileGone, NotFetched, Unavailable)
 )]
 async fn open(
     services: SharedServices,
     MediaId(id): MediaId,
-    uri: Uri,
+    query: Query,
 ) -> Result<Response, Problem> {
-    let (mut expires, mut signature) = (None, None);
-    for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
-        match name.as_ref() {
-            "expires" => expires = Some(value.into_owned()),
-            "signature" => signature = Some(value.into_owned()),
-            _ => {}
-        }
-    }
-    let expires = expires.ok_or(Problem::MissingField("expires".into()))?;
-    let signature = signature.ok_or(Problem::MissingField("signature".into()))?;
+    let expires = required("expires", query.said("expires"))?;
+    let signature = required("signature", query.said("signature"))?;
     // A value that is not a number cannot have a valid signature.
     let expires = expires.parse().map_err(|_| Problem::BadSignature)?;
     let id = id.ok_or(Problem::BadSignature)?;
     // The secret in memory is checked first, so that a stranger's link costs no database query. The
     // second check uses the current secret, which the command line may have replaced.
-    services.files.check(&id, expires, &signature)?;
+    services.files.check(&id, expires, signature)?;
     services.files.refresh().await?;
-    services.files.check(&id, expires, &signature)?;
+    services.files.check(&id, expires, signature)?;
     let row = services.store.media(&id).await?;
     // The signature is valid, so the file existed.
     let gone = || Problem::MediaGone("its retention has ended".to_owned());
@@ -97,7 +90,7 @@ async fn open(
 /// Returns the same file as the link, with a token.
 #[utoipa::path(
     get, path = "/v1/bots/{bot}/media/{media}", tag = "media",
-    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), NoFileResponse)
+    responses((status = 200, description = "The file.", body = Vec<u8>, content_type = "*/*"), FileGone, NotFetched, Unavailable)
 )]
 async fn fetch(
     services: SharedServices,

@@ -13,19 +13,20 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_link::{Chat, GroupId, Number};
-use waviro_store::{DeliveryFilter, InboundRow, LogFilter, SentRow};
+use waviro_store::{DeliveryFilter, InboundRow, LogFilter, SentAfter, SentRow};
 
-use super::V1;
-use super::auth::{AtBot, path_part};
+use super::auth::AtBot;
 use super::deliveries::FullDelivery;
-use super::page::{Page, PageParams, Paging};
+use super::page::{Cursor, Page, PageParams, Paging};
+use super::path::path_part;
 use super::problem::Problem;
 use super::query::Query;
 use super::responses::{JsonResult, Unavailable};
+use super::state::V1;
 use super::timestamp::Timestamp;
 
 use crate::services::{Services, SharedServices};
-use cursor::{ReceivedCursor, SentCursor};
+use cursor::ReceivedCursor;
 pub use view::{Direction, MessageState, MessageView};
 
 /// The maximum number of characters of a text to search for.
@@ -198,15 +199,16 @@ pub(crate) async fn list(
         let page = paging.page_so_far("in", found.rows, key, go_on);
         return Ok(page.map(MessageView::from));
     }
-    let after: Option<SentCursor> = paging.after("out")?;
-    let after = after.map(|SentCursor(after)| after);
+    let after: Option<Cursor> = paging.after("out")?;
+    let after = after.map(|Cursor(accepted_at, seq)| SentAfter { accepted_at, seq });
     let found = services
         .store
         .sent_log(bot_id, &filter, after, paging.rows());
     let found = found.await?;
+    let cursor = |after: SentAfter| Cursor(after.accepted_at, after.seq);
     let (key, go_on) = (
-        |row: &SentRow| SentCursor(row.cursor()),
-        found.go_on.map(SentCursor),
+        |row: &SentRow| cursor(row.cursor()),
+        found.go_on.map(cursor),
     );
     let page = paging.page_so_far("out", found.rows, key, go_on);
     Ok(page.map(MessageView::from))

@@ -5,8 +5,6 @@
 //! a part: the authentication, the path parameters, and the refusals shared by all operations of
 //! the same form.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
@@ -23,9 +21,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_core::idempotency::KEY_CAP;
 
-use super::V1;
 use super::problem::ProblemBody;
 use super::responses::refusal;
+use super::state::V1;
 
 /// The path below a base path.
 const PATH: &str = "/v1/openapi.json";
@@ -91,12 +89,9 @@ pub(super) fn routes() -> OpenApiRouter<V1> {
     get, path = "/v1/openapi.json", tag = "description", security(()),
     responses((status = 200, description = "The document.", body = Object))
 )]
-async fn describe(
-    State(document): State<Arc<OpenApi>>,
-    OriginalUri(uri): OriginalUri,
-) -> Json<OpenApi> {
+async fn describe(State(v1): State<V1>, OriginalUri(uri): OriginalUri) -> Json<OpenApi> {
     let base = uri.path().strip_suffix(PATH).unwrap_or_default();
-    let mut document = OpenApi::clone(&document);
+    let mut document = OpenApi::clone(&v1.document);
     let url = if base.is_empty() { "/" } else { base };
     document.servers = Some(vec![ServerBuilder::new().url(url).build()]);
     Json(document)

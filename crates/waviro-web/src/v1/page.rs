@@ -4,7 +4,8 @@
 //! added or removed between two pages cause no repeated and no missing rows. A cursor is opaque to
 //! clients: its content may change.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
+use std::num::ParseIntError;
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
@@ -38,6 +39,24 @@ pub struct Page<T> {
 pub struct Paging {
     limit: usize,
     cursor: Option<String>,
+}
+
+/// The key of a row in a list by time: the time, and the number of the row.
+pub struct Cursor(pub i64, pub i64);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (time, number) = text.split_once('.').unwrap_or((text, ""));
+        Ok(Self(time.parse()?, number.parse()?))
+    }
 }
 
 /// The parameters of every list, for the documentation.

@@ -32,16 +32,18 @@ impl Query {
         Self(own.collect())
     }
 
+    /// Returns the value of a parameter.
+    pub(super) fn said(&self, name: &str) -> Option<&str> {
+        let said = self.0.iter().rev().find(|(known, _)| known == name);
+        said.map(|(_, value)| value.as_str())
+    }
+
     /// Returns a text without NUL, because no database stores a NUL in a text.
     ///
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, Problem> {
-        let said = self.0.iter().rev().find(|(known, _)| known == name);
-        let said = said
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty());
-        match said {
+        match self.said(name).filter(|value| !value.is_empty()) {
             Some(text) if text.contains('\0') => Err(Problem::invalid(name, "a text without NUL")),
             said => Ok(said),
         }
@@ -57,9 +59,9 @@ impl Query {
         words: &[(&str, T)],
     ) -> Result<Option<T>, Problem> {
         // An empty word is an error here.
-        let said = self.0.iter().rev().find(|(known, _)| known == name);
         let wrong = |form| Problem::invalid(name, form);
-        said.map(|(_, said)| one_of(said, words).map_err(wrong))
+        self.said(name)
+            .map(|said| one_of(said, words).map_err(wrong))
             .transpose()
     }
 
@@ -69,9 +71,9 @@ impl Query {
     /// [`Problem::InvalidField`].
     pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
         // An empty URL is an error here.
-        let said = self.0.iter().rev().find(|(known, _)| known == name);
         let bad = |bad| Problem::InvalidUrl(name.into(), bad);
-        said.map(|(_, text)| http_url(text).map_err(bad))
+        self.said(name)
+            .map(|text| http_url(text).map_err(bad))
             .transpose()
     }
 
@@ -80,8 +82,7 @@ impl Query {
     /// # Errors
     /// [`Problem::InvalidField`].
     pub fn timestamp(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
-        let said = self.0.iter().rev().find(|(known, _)| known == name);
-        let said = said.map(|(_, value)| value.as_str());
+        let said = self.said(name);
         // In a query, a plus sign decodes to a space, even in the offset of a timestamp.
         let read = |text: &str| Timestamp::parse(&text.replace(' ', "+"));
         said.map(|text| read(text).ok_or_else(|| Problem::invalid(name, TIMESTAMP_FORM)))

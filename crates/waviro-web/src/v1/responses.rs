@@ -26,18 +26,37 @@ pub fn located<T>(status: StatusCode, uri: &Uri, id: impl Display, new: T) -> Lo
     (status, [(LOCATION, location)], Json(new))
 }
 
+/// A refusal with the given status.
+pub struct Refused<const STATUS: u16>;
+
 /// 403: the operation needs an admin token.
-pub struct AdminOnly;
+pub type AdminOnly = Refused<403>;
+
+/// 403: the gateway did not sign the link.
+pub type SignatureWrong = Refused<403>;
 
 /// 404: an object named in the body does not exist. For objects named in the path, the response is
 /// added to every operation.
-pub struct Missing;
+pub type Missing = Refused<404>;
 
 /// 409: a name is taken, or the state does not allow the operation.
-pub struct Conflict;
+pub type Conflict = Refused<409>;
+
+/// 410: the file no longer exists.
+pub type FileGone = Refused<410>;
+
+/// 502: WhatsApp does not deliver the file.
+pub type NotFetched = Refused<502>;
 
 /// 503: WhatsApp does not answer, or the gateway is busy.
-pub struct Unavailable;
+pub type Unavailable = Refused<503>;
+
+impl<const STATUS: u16> IntoResponses for Refused<STATUS> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let status = StatusCode::from_u16(STATUS).unwrap_or_default();
+        BTreeMap::from([(STATUS.to_string(), refusal(status))])
+    }
+}
 
 /// Returns the response with the given status and all of its possible codes.
 #[must_use]
@@ -53,53 +72,4 @@ pub fn refusal(status: StatusCode) -> RefOr<Response> {
         .content(PROBLEM_JSON, content.build())
         .build()
         .into()
-}
-
-/// 410, 502 and 503: the file is not available.
-pub struct NoFile;
-
-/// 403: the gateway did not sign the link.
-pub struct SignatureWrong;
-
-impl IntoResponses for SignatureWrong {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        only(StatusCode::FORBIDDEN)
-    }
-}
-
-impl IntoResponses for NoFile {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let mut all = only(StatusCode::GONE);
-        all.append(&mut only(StatusCode::BAD_GATEWAY));
-        all.append(&mut only(StatusCode::SERVICE_UNAVAILABLE));
-        all
-    }
-}
-
-fn only(status: StatusCode) -> BTreeMap<String, RefOr<Response>> {
-    BTreeMap::from([(status.as_str().to_owned(), refusal(status))])
-}
-
-impl IntoResponses for AdminOnly {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        only(StatusCode::FORBIDDEN)
-    }
-}
-
-impl IntoResponses for Missing {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        only(StatusCode::NOT_FOUND)
-    }
-}
-
-impl IntoResponses for Conflict {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        only(StatusCode::CONFLICT)
-    }
-}
-
-impl IntoResponses for Unavailable {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        only(StatusCode::SERVICE_UNAVAILABLE)
-    }
 }

@@ -1,9 +1,8 @@
 //! `/v1/bots/{bot}/rules`: the rules that post inbound texts to URLs.
 
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::extract::OriginalUri;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -13,14 +12,15 @@ use utoipa_axum::routes;
 use waviro_store::keyword;
 use waviro_store::{AddRule, MAX_RULES, NewRule, RuleChange, RuleRow};
 
-use super::V1;
-use super::auth::{AtBot, ChangesBot, path_id};
+use super::auth::{AtBot, ChangesBot};
 use super::body::{Body, permitted};
 use super::endpoints::{Timeout, timeout};
 use super::fields::{Expected, Field, Form, present};
 use super::page::{Page, PageParams, Paging};
+use super::path::{InPath, PathId};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Located, located};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
@@ -72,20 +72,11 @@ pub struct AddRuleBody {
     /// The beginning of a matching text, in upper or lower case; surrounding white space is
     /// ignored. With an empty, null or absent keyword, the rule gets each text without another
     /// rule.
-    #[schema(
-        value_type = Option<String>,
-        max_length = 200,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
-        example = "penawaran#"
-    )]
+    #[schema(value_type = Option<String>, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "penawaran#")]
     keyword: Option<Field<Keyword>>,
     /// The URL for the texts.
-    #[schema(
-        value_type = String,
-        max_length = 2048,
-        format = "uri",
-        example = "https://toko.example/webhook.php"
-    )]
+    #[schema(value_type = String, max_length = 2048, format = "uri", example = "https://toko.example/webhook.php")]
     url: Field<Url>,
     /// True if the rule is active.
     #[schema(value_type = Option<bool>, default = true)]
@@ -108,21 +99,13 @@ pub struct AddRuleBody {
 pub struct ChangeRule {
     /// The beginning of a matching text. With an empty or null keyword, the rule gets each text
     /// without another rule.
-    #[schema(
-        value_type = Option<String>,
-        max_length = 200,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
-        example = "penawaran#"
-    )]
+    #[schema(value_type = Option<String>, max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "penawaran#")]
     #[serde(default, deserialize_with = "present")]
     keyword: Option<Field<Keyword>>,
     /// The URL for the texts. Waiting deliveries go to the new URL.
-    #[schema(
-        value_type = Option<String>,
-        max_length = 2048,
-        format = "uri",
-        example = "https://toko.example/webhook.php"
-    )]
+    #[schema(value_type = Option<String>, max_length = 2048, format = "uri",
+        example = "https://toko.example/webhook.php")]
     url: Option<Field<Url>>,
     /// True if the rule is active. Enabling the rule clears `off_cause`.
     #[schema(value_type = Option<bool>)]
@@ -234,7 +217,7 @@ pub(crate) async fn add(
 async fn http_show(
     services: SharedServices,
     at: AtBot,
-    RuleId(id): RuleId,
+    PathId { id, .. }: PathId<RuleView>,
 ) -> JsonResult<RuleView> {
     show(&services, &at, id).await.map(Json)
 }
@@ -255,7 +238,7 @@ pub(crate) async fn show(services: &Services, at: &AtBot, id: i64) -> Result<Rul
 async fn http_change(
     services: SharedServices,
     at: ChangesBot,
-    RuleId(id): RuleId,
+    PathId { id, .. }: PathId<RuleView>,
     Body(asked): Body<ChangeRule>,
 ) -> JsonResult<RuleView> {
     change(&services, &at, id, asked).await.map(Json)
@@ -293,7 +276,7 @@ pub(crate) async fn change(
 async fn http_remove(
     services: SharedServices,
     at: ChangesBot,
-    RuleId(id): RuleId,
+    PathId { id, .. }: PathId<RuleView>,
 ) -> Result<StatusCode, Problem> {
     remove(&services, &at, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -314,16 +297,8 @@ fn done(added: AddRule) -> Result<RuleView, Problem> {
     }
 }
 
-/// Extractor: the rule id in the path.
-struct RuleId(i64);
-
-impl<S: Send + Sync> FromRequestParts<S> for RuleId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = path_id(parts, "rule").await;
-        id.map(Self).ok_or(Problem::NoSuch("rule"))
-    }
+impl InPath for RuleView {
+    const NAME: &str = "rule";
 }
 
 impl From<RuleRow> for RuleView {

@@ -10,13 +10,13 @@ use utoipa_axum::routes;
 use waviro_core::bots::{Profile, SetKeyError, WebhookKey as OwnWebhookKey};
 use waviro_store::clock::Millis;
 
-use super::V1;
 use super::auth::ChangesBot;
 use super::body::Body;
 use super::fields::Field;
 use super::keys::{Overlap, overlap};
 use super::problem::{Problem, keys_alike};
 use super::responses::JsonResult;
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 

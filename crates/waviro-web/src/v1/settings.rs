@@ -10,11 +10,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_core::bots::Settings;
 
-use super::V1;
 use super::auth::{AtBot, ChangesBot};
 use super::body::Body;
 use super::problem::Problem;
 use super::responses::{AdminOnly, JsonResult};
+use super::state::V1;
 use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {

@@ -1,9 +1,8 @@
 //! `/v1/bots/{bot}/subscriptions`: the subscriptions that post events to URLs.
 
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::extract::OriginalUri;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -14,21 +13,22 @@ use waviro_store::{
     Kinds, MAX_SUBSCRIPTIONS, NewSubscription, SubscriptionChange, SubscriptionRow,
 };
 
-use super::V1;
-use super::auth::{AtBot, ChangesBot, path_id};
+use super::auth::{AtBot, ChangesBot};
 use super::body::{Body, permitted};
 use super::endpoints::{Timeout, timeout};
 use super::fields::{Expected, Field, Form, present};
 use super::page::{Page, PageParams, Paging};
+use super::path::{InPath, PathId};
 use super::problem::Problem;
 use super::responses::{Conflict, JsonResult, Located, located};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
         .routes(routes!(http_list, http_add))
-        .routes(routes!(http_show, http_change, http_remove))
+        .routes(routes!(show, http_change, http_remove))
 }
 
 /// The kinds of events.
@@ -97,12 +97,7 @@ pub struct SubscriptionView {
 #[schema(as = AddSubscription)]
 pub struct AddBody {
     /// The URL for the events.
-    #[schema(
-        value_type = String,
-        max_length = 2048,
-        format = "uri",
-        example = "https://toko.example/events.php"
-    )]
+    #[schema(value_type = String, max_length = 2048, format = "uri", example = "https://toko.example/events.php")]
     url: Field<Url>,
     /// The kinds of events; `*` for all events.
     #[schema(value_type = Vec<KindWord>, min_items = 1, max_items = 20)]
@@ -125,12 +120,8 @@ pub struct AddBody {
 )]
 pub struct ChangeBody {
     /// The URL for the events. Waiting deliveries go to the new URL.
-    #[schema(
-        value_type = Option<String>,
-        max_length = 2048,
-        format = "uri",
-        example = "https://toko.example/events.php"
-    )]
+    #[schema(value_type = Option<String>, max_length = 2048, format = "uri",
+        example = "https://toko.example/events.php")]
     url: Option<Field<Url>>,
     /// The kinds of events from the next event on; `*` for all events.
     #[schema(value_type = Option<Vec<KindWord>>, min_items = 1, max_items = 20)]
@@ -229,21 +220,13 @@ pub(crate) async fn add(
     get, path = "/v1/bots/{bot}/subscriptions/{subscription}", tag = "subscriptions",
     responses((status = 200, description = "The subscription.", body = SubscriptionView))
 )]
-async fn http_show(
+async fn show(
     services: SharedServices,
     at: AtBot,
-    SubscriptionId(id): SubscriptionId,
+    PathId { id, .. }: PathId<SubscriptionView>,
 ) -> JsonResult<SubscriptionView> {
-    show(&services, &at, id).await.map(Json)
-}
-
-pub(crate) async fn show(
-    services: &Services,
-    at: &AtBot,
-    id: i64,
-) -> Result<SubscriptionView, Problem> {
     let row = services.store.subscription(at.bot().id(), id).await?;
-    Ok(row.ok_or(MISSING)?.into())
+    Ok(Json(row.ok_or(MISSING)?.into()))
 }
 
 /// Change a subscription
@@ -256,7 +239,7 @@ pub(crate) async fn show(
 async fn http_change(
     services: SharedServices,
     at: ChangesBot,
-    SubscriptionId(id): SubscriptionId,
+    PathId { id, .. }: PathId<SubscriptionView>,
     Body(asked): Body<ChangeBody>,
 ) -> JsonResult<SubscriptionView> {
     change(&services, &at, id, asked).await.map(Json)
@@ -293,7 +276,7 @@ pub(crate) async fn change(
 async fn http_remove(
     services: SharedServices,
     at: ChangesBot,
-    SubscriptionId(id): SubscriptionId,
+    PathId { id, .. }: PathId<SubscriptionView>,
 ) -> Result<StatusCode, Problem> {
     remove(&services, &at, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -307,16 +290,8 @@ pub(crate) async fn remove(services: &Services, at: &ChangesBot, id: i64) -> Res
 
 const MISSING: Problem = Problem::NoSuch("subscription");
 
-/// Extractor: the subscription id in the path.
-struct SubscriptionId(i64);
-
-impl<S: Send + Sync> FromRequestParts<S> for SubscriptionId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = path_id(parts, "subscription").await;
-        id.map(Self).ok_or(MISSING)
-    }
+impl InPath for SubscriptionView {
+    const NAME: &str = "subscription";
 }
 
 impl From<SubscriptionRow> for SubscriptionView {

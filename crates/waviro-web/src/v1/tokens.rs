@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::extract::OriginalUri;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,20 +13,21 @@ use utoipa_axum::routes;
 use waviro_core::tokens::LONGEST;
 use waviro_store::{TokenRole, TokenRow};
 
-use super::V1;
-use super::auth::{Admin, ChangesGateway, path_id};
+use super::auth::{Admin, ChangesGateway};
 use super::body::{Body, required};
 use super::fields::{Expected, Field, Form, Name, Whole, text};
 use super::page::{Page, PageParams, Paging};
+use super::path::{InPath, PathId};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict, JsonResult, Located, located};
+use super::state::V1;
 use super::timestamp::Timestamp;
-use crate::services::{Services, SharedServices};
+use crate::services::SharedServices;
 
 pub(super) fn routes() -> OpenApiRouter<V1> {
     OpenApiRouter::new()
-        .routes(routes!(http_list, http_add))
-        .routes(routes!(http_show, http_revoke))
+        .routes(routes!(list, add))
+        .routes(routes!(show, revoke))
 }
 
 /// The known facts about a token, without the token itself.
@@ -121,24 +121,12 @@ impl Form for Role {
     get, path = "/v1/tokens", tag = "tokens", params(PageParams),
     responses((status = 200, description = "A page of tokens.", body = Page<TokenView>), AdminOnly)
 )]
-async fn http_list(
-    services: SharedServices,
-    admin: Admin,
-    paging: Paging,
-) -> JsonResult<Page<TokenView>> {
-    list(&services, &admin, paging).await.map(Json)
-}
-
-pub(crate) async fn list(
-    services: &Services,
-    _: &Admin,
-    paging: Paging,
-) -> Result<Page<TokenView>, Problem> {
+async fn list(services: SharedServices, _: Admin, paging: Paging) -> JsonResult<Page<TokenView>> {
     let after = paging.after("tokens")?.unwrap_or(0);
     let limit = i64::try_from(paging.rows()).unwrap_or(i64::MAX);
     let rows = services.tokens.list(after, limit).await?;
     let page = paging.page("tokens", rows, |row: &TokenRow| row.id);
-    Ok(page.map(TokenView::from))
+    Ok(Json(page.map(TokenView::from)))
 }
 
 /// Create a token
@@ -152,21 +140,12 @@ pub(crate) async fn list(
         AdminOnly, Conflict,
     )
 )]
-async fn http_add(
+async fn add(
     services: SharedServices,
-    admin: ChangesGateway,
+    _: ChangesGateway,
     OriginalUri(uri): OriginalUri,
     Body(asked): Body<AddToken>,
 ) -> Result<Located<NewToken>, Problem> {
-    let added = add(&services, &admin, asked).await?;
-    Ok(located(StatusCode::CREATED, &uri, added.known.id, added))
-}
-
-pub(crate) async fn add(
-    services: &Services,
-    _: &ChangesGateway,
-    asked: AddToken,
-) -> Result<NewToken, Problem> {
     let bot = asked.bot.and_then(|bot| i32::try_from(bot.0).ok());
     let role = match asked.role.0 {
         Role::Admin if bot.is_some() => {
@@ -183,7 +162,7 @@ pub(crate) async fn add(
         known: row.into(),
         token: token.reveal().to_owned(),
     };
-    Ok(new)
+    Ok(located(StatusCode::CREATED, &uri, new.known.id, new))
 }
 
 /// Show a token
@@ -193,17 +172,13 @@ pub(crate) async fn add(
     get, path = "/v1/tokens/{token}", tag = "tokens",
     responses((status = 200, description = "The token.", body = TokenView), AdminOnly)
 )]
-async fn http_show(
+async fn show(
     services: SharedServices,
-    admin: Admin,
-    TokenId(id): TokenId,
+    _: Admin,
+    PathId { id, .. }: PathId<TokenView>,
 ) -> JsonResult<TokenView> {
-    show(&services, &admin, id).await.map(Json)
-}
-
-pub(crate) async fn show(services: &Services, _: &Admin, id: i64) -> Result<TokenView, Problem> {
     let row = services.tokens.one(id).await?;
-    Ok(row.ok_or(Problem::NoSuch("token"))?.into())
+    Ok(Json(row.ok_or(Problem::NoSuch("token"))?.into()))
 }
 
 /// Revoke a token
@@ -213,34 +188,18 @@ pub(crate) async fn show(services: &Services, _: &Admin, id: i64) -> Result<Toke
     delete, path = "/v1/tokens/{token}", tag = "tokens",
     responses((status = 204, description = "The token is revoked."), AdminOnly)
 )]
-async fn http_revoke(
+async fn revoke(
     services: SharedServices,
-    admin: ChangesGateway,
-    TokenId(id): TokenId,
+    _: ChangesGateway,
+    PathId { id, .. }: PathId<TokenView>,
 ) -> Result<StatusCode, Problem> {
-    revoke(&services, &admin, id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-pub(crate) async fn revoke(
-    services: &Services,
-    _: &ChangesGateway,
-    id: i64,
-) -> Result<(), Problem> {
     let revoked = services.tokens.revoke(id).await?;
-    revoked.then_some(()).ok_or(Problem::NoSuch("living token"))
+    let missing = Problem::NoSuch("living token");
+    revoked.then_some(StatusCode::NO_CONTENT).ok_or(missing)
 }
 
-/// Extractor: the token id in the path.
-struct TokenId(i64);
-
-impl<S: Send + Sync> FromRequestParts<S> for TokenId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = path_id(parts, "token").await;
-        id.map(Self).ok_or(Problem::NoSuch("token"))
-    }
+impl InPath for TokenView {
+    const NAME: &str = "token";
 }
 
 impl From<TokenRow> for TokenView {

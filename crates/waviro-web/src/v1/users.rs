@@ -3,9 +3,8 @@
 use std::net::Ipv4Addr;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::extract::OriginalUri;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,13 +12,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_store::{UserRole, UserRow};
 
-use super::V1;
-use super::auth::{Admin, ChangesGateway, path_id};
+use super::auth::{Admin, ChangesGateway};
 use super::body::{Body, required};
 use super::fields::{Expected, Field, Form, Name, Text, text};
 use super::page::{Page, PageParams, Paging};
+use super::path::{InPath, PathId};
 use super::problem::Problem;
 use super::responses::{AdminOnly, Conflict, JsonResult, Located, Unavailable, located};
+use super::state::V1;
 use super::timestamp::Timestamp;
 use crate::services::{Services, SharedServices};
 
@@ -75,13 +75,8 @@ impl Rank {
 #[derive(Deserialize, ToSchema)]
 pub struct AddUser {
     /// The name to log in with.
-    #[schema(
-        value_type = String,
-        min_length = 1,
-        max_length = 64,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
-        example = "ani"
-    )]
+    #[schema(value_type = String, min_length = 1, max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        example = "ani")]
     name: Field<Name>,
     /// The password. The gateway stores only an argon2id hash.
     #[schema(value_type = String, min_length = 10, max_length = 256, example = "kata sandi yang panjang")]
@@ -231,7 +226,7 @@ pub(crate) async fn add(
 async fn http_show(
     services: SharedServices,
     admin: Admin,
-    UserId(id): UserId,
+    PathId { id, .. }: PathId<UserView>,
 ) -> JsonResult<UserView> {
     show(&services, &admin, id).await.map(Json)
 }
@@ -253,7 +248,7 @@ pub(crate) async fn show(services: &Services, _: &Admin, id: i64) -> Result<User
 async fn http_change(
     services: SharedServices,
     admin: ChangesGateway,
-    UserId(id): UserId,
+    PathId { id, .. }: PathId<UserView>,
     Body(asked): Body<ChangeUser>,
 ) -> JsonResult<UserView> {
     change(&services, &admin, id, asked).await.map(Json)
@@ -296,7 +291,7 @@ pub(crate) async fn change(
 async fn http_remove(
     services: SharedServices,
     admin: ChangesGateway,
-    UserId(id): UserId,
+    PathId { id, .. }: PathId<UserView>,
 ) -> Result<StatusCode, Problem> {
     remove(&services, &admin, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -311,16 +306,8 @@ pub(crate) async fn remove(
     Ok(())
 }
 
-/// Extractor: the user id in the path.
-struct UserId(i64);
-
-impl<S: Send + Sync> FromRequestParts<S> for UserId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let id = path_id(parts, "user").await;
-        id.map(Self).ok_or(Problem::NoSuch("user"))
-    }
+impl InPath for UserView {
+    const NAME: &str = "user";
 }
 
 impl From<UserRow> for UserView {

@@ -11,14 +11,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use waviro_store::{DeliveryFilter, DeliveryKind, DeliveryOutcome, Replay, Replaying, endpoint_of};
 
-use super::super::V1;
 use super::super::auth::ChangesBot;
 use super::super::body::Body;
 use super::super::fields::{Expected, Field, Form, MessageText, Whole, one_of, text};
+use super::super::path::PathId;
 use super::super::problem::Problem;
 use super::super::responses::Conflict;
+use super::super::state::V1;
 use super::super::timestamp::Timestamp;
-use super::{DeliveryId, DeliveryView, KINDS, Kind};
+use super::{DeliveryView, KINDS, Kind};
 use crate::services::{Services, SharedServices};
 
 /// The maximum number of deliveries of a request.
@@ -132,7 +133,7 @@ impl Form for DeliveryKind {
 async fn http_again(
     services: SharedServices,
     at: ChangesBot,
-    DeliveryId(id): DeliveryId,
+    PathId { id, .. }: PathId<DeliveryView>,
     Body(asked): Body<ReplayOne>,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
     let due = again(&services, &at, id, asked).await?;

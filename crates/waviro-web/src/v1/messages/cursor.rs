@@ -1,10 +1,10 @@
-//! The cursors of the message log. WhatsApp's ids of received messages are unique only within a
-//! chat and a sender, so the cursor holds all three values.
+//! The cursor of a list of received messages. WhatsApp's ids of received messages are unique only
+//! within a chat and a sender, so the cursor holds all three values.
 
 use std::fmt;
 use std::str::FromStr;
 
-use waviro_store::{InboundAfter, SentAfter};
+use waviro_store::InboundAfter;
 
 /// The cursor of a page of received messages: a row's key as JSON.
 pub(super) struct ReceivedCursor(pub(super) InboundAfter);
@@ -35,28 +35,6 @@ impl FromStr for ReceivedCursor {
             id,
             sender,
             chat,
-        }))
-    }
-}
-
-/// The cursor of a page of sent messages.
-pub(super) struct SentCursor(pub(super) SentAfter);
-
-impl fmt::Display for SentCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SentAfter { accepted_at, seq } = self.0;
-        write!(f, "{accepted_at}.{seq}")
-    }
-}
-
-impl FromStr for SentCursor {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (accepted_at, seq) = text.split_once('.').ok_or(())?;
-        Ok(Self(SentAfter {
-            accepted_at: accepted_at.parse().map_err(drop)?,
-            seq: seq.parse().map_err(drop)?,
         }))
     }
 }

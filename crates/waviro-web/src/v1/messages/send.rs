@@ -41,7 +41,8 @@ pub struct SendMessage {
     #[serde(default, deserialize_with = "object")]
     contact: Option<SendContact>,
     /// The URL for callbacks about the message.
-    #[schema(value_type = Option<String>, max_length = 2048, format = "uri", example = "https://toko.example/notify.php")]
+    #[schema(value_type = Option<String>, max_length = 2048, format = "uri",
+        example = "https://toko.example/notify.php")]
     notify_url: Option<Field<Url>>,
 }
 

@@ -19,13 +19,13 @@ use waviro_link::{Contact, GroupId, Location, Number};
 use waviro_store::keyword::{self, InboundText};
 use waviro_store::{AttemptFailure, RuleRow, beginning};
 
-use super::super::V1;
 use super::super::auth::ChangesBot;
 use super::super::body::Body;
 use super::super::causes::AttemptCauseCode;
 use super::super::fields::{Field, MessageText};
 use super::super::problem::Problem;
 use super::super::responses::JsonResult;
+use super::super::state::V1;
 use super::RuleView;
 use crate::services::{Services, SharedServices};
 
@@ -37,12 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<V1> {
 #[derive(Deserialize, ToSchema)]
 pub struct TestRule {
     /// The text of an inbound message.
-    #[schema(
-        value_type = String,
-        min_length = 1,
-        max_length = 65_536,
-        example = "penawaran#Jhon Doe#jhon@example.com"
-    )]
+    #[schema(value_type = String, min_length = 1, max_length = 65_536, example = "penawaran#Jhon Doe#jhon@example.com")]
     text: Field<MessageText>,
     /// The number of the sender; absent or null for a sender with a hidden number.
     #[schema(value_type = Option<String>, example = "6281234567890")]

@@ -5,7 +5,7 @@ mod detail;
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::Row;
 use waviro_link::{Chat, Inbound, InboundKind, MediaHandle, MessageId, Sender};
 
 use crate::clock::{Millis, millis};
@@ -146,26 +146,26 @@ impl Store {
                          quoted, detail, media, media_handle) VALUES {} ON CONFLICT DO NOTHING RETURNING chat, sender, id",
                         sql::tuples(rows.len(), 14)
                     );
-                    let mut query = sqlx::query(AssertSqlSafe(text));
+                    let mut query = sql::query(text);
                     for row in rows {
                         let media = row.handle.is_some();
                         let media =
                             media.then(|| media_id(bot_id, &row.chat, &row.sender, &row.id));
                         query = query
                             .bind(i64::from(bot_id))
-                            .bind(row.chat.clone())
-                            .bind(row.sender.clone())
-                            .bind(row.id.clone())
-                            .bind(row.push_name.clone())
+                            .bind(&row.chat)
+                            .bind(&row.sender)
+                            .bind(&row.id)
+                            .bind(&row.push_name)
                             .bind(i64::from(row.from_me))
-                            .bind(row.kind.clone())
-                            .bind(row.body.clone())
+                            .bind(&row.kind)
+                            .bind(&row.body)
                             .bind(row.at)
                             .bind(now)
-                            .bind(row.quoted.clone())
-                            .bind(row.detail.clone())
+                            .bind(&row.quoted)
+                            .bind(&row.detail)
                             .bind(media)
-                            .bind(row.handle.as_ref().map(|handle| handle.as_str().to_owned()));
+                            .bind(row.handle.as_ref().map(MediaHandle::as_str));
                     }
                     for row in query.fetch_all(&mut *connection).await? {
                         let key: (String, String, String) =
@@ -212,7 +212,7 @@ impl Store {
                  COALESCE((SELECT MAX(i.at) FROM inbound i WHERE i.bot = asked.bot AND i.chat = asked.chat), 0) FROM asked",
                 sql::tuples(list.len(), 2)
             );
-            let mut query = sqlx::query(AssertSqlSafe(text));
+            let mut query = sql::query(text);
             for chat in list {
                 query = query.bind(i64::from(bot_id)).bind(chat);
             }
@@ -231,7 +231,7 @@ impl Store {
         let row = sqlx::query(
             "SELECT bot, media_handle, COALESCE(detail, '{}') FROM inbound WHERE media = $1",
         )
-        .bind(id.to_owned())
+        .bind(id)
         .fetch_optional(&self.reads)
         .await?;
         let Some(row) = row else {
@@ -252,14 +252,11 @@ impl Store {
     /// Returns the ids of the files that can still be downloaded.
     pub async fn known_media(&self, ids: &[String]) -> Result<HashSet<String>, StoreError> {
         let mut known = HashSet::new();
-        for list in sql::lists(ids) {
+        for (listed, list) in sql::numbered(ids, 1) {
             let text = format!(
-                "SELECT media FROM inbound WHERE media_handle IS NOT NULL AND media IN ({})",
-                sql::parameters(list.len(), 1)
+                "SELECT media FROM inbound WHERE media_handle IS NOT NULL AND media IN ({listed})"
             );
-            let query = list
-                .into_iter()
-                .fold(sqlx::query(AssertSqlSafe(text)), sqlx::query::Query::bind);
+            let query = sql::bind_all(sql::query(text), list);
             for row in query.fetch_all(&self.reads).await? {
                 known.insert(row.try_get(0)?);
             }
@@ -274,15 +271,11 @@ impl Store {
         ids: Vec<MessageId>,
     ) -> Result<Vec<MessageId>, StoreError> {
         let mut known = HashSet::new();
-        for list in sql::lists(&ids) {
-            let text = format!(
-                "SELECT id FROM inbound WHERE bot = $1 AND id IN ({})",
-                sql::parameters(list.len(), 2)
-            );
-            let mut query = sqlx::query(AssertSqlSafe(text)).bind(i64::from(bot_id));
-            for id in list {
-                query = query.bind(id.as_str().to_owned());
-            }
+        let named: Vec<&str> = ids.iter().map(MessageId::as_str).collect();
+        for (listed, list) in sql::numbered(&named, 2) {
+            let text = format!("SELECT id FROM inbound WHERE bot = $1 AND id IN ({listed})");
+            let query = sql::query(text).bind(i64::from(bot_id));
+            let query = sql::bind_all(query, list);
             for row in query.fetch_all(&self.reads).await? {
                 known.insert(row.try_get::<String, _>(0)?);
             }
@@ -293,10 +286,8 @@ impl Store {
 
     /// Returns the number of stored inbound messages of a bot.
     pub async fn inbound_count(&self, bot_id: i32) -> Result<i64, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) FROM inbound WHERE bot = $1")
-            .bind(i64::from(bot_id))
-            .fetch_one(&self.reads)
-            .await?;
-        Ok(row.try_get(0)?)
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM inbound WHERE bot = $1");
+        let count = count.bind(i64::from(bot_id)).fetch_one(&self.reads);
+        Ok(count.await?)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::auth::AtBot;
-use super::fields::{BadUrl, Field, URL_FORM, http_url};
+use super::fields::{BadUrl, Field, TEXT_FORM, URL_FORM, http_url};
 use super::problem::Problem;
 use crate::http;
 use crate::services::Services;
@@ -50,9 +50,6 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 /// Parses a body given as JSON.
-///
-/// # Errors
-/// See [`parse`].
 pub(crate) fn of<T: DeserializeOwned>(body: &Value) -> Result<T, Problem> {
     let parsed = match body {
         Value::Object(_) => serde_path_to_error::deserialize(body),
@@ -62,8 +59,8 @@ pub(crate) fn of<T: DeserializeOwned>(body: &Value) -> Result<T, Problem> {
     parsed.map_err(|error| problem(&error, body))
 }
 
-/// Converts the error of a body. The text of the error is the expected form of the value, or one of
-/// two texts of serde: ``missing field `NAME` `` and `…, expected FORM`.
+/// Converts the error of a body. The text of the error is the expected form of a [`Field`], or a
+/// text of serde: ``missing field `NAME` `` and `…, expected FORM`.
 fn problem(error: &serde_path_to_error::Error<serde_json::Error>, body: &Value) -> Problem {
     let (field, text) = (error.path().to_string(), error.inner().to_string());
     if let Some(missing) = text.strip_prefix("missing field ") {
@@ -79,7 +76,11 @@ fn problem(error: &serde_path_to_error::Error<serde_json::Error>, body: &Value) 
             Problem::InvalidUrl(field.into(), bad.unwrap_or(BadUrl::NotAUrl))
         }
         Some(_) => {
-            let form = text.rsplit(", expected ").next().unwrap_or_default();
+            let form = match text.rsplit(", expected ").next().unwrap_or_default() {
+                "a boolean" => "true or false",
+                "a string" => TEXT_FORM,
+                form => form,
+            };
             Problem::invalid(field, form.to_owned())
         }
     }
@@ -103,9 +104,6 @@ pub fn permitted(
 }
 
 /// Returns the value of a field that only some requests need.
-///
-/// # Errors
-/// [`Problem::MissingField`].
 pub fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Problem> {
     value.ok_or(Problem::MissingField(field.into()))
 }

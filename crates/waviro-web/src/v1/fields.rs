@@ -17,15 +17,15 @@ use waviro_store::invisible::{self, is_blank};
 /// The expected form of a value, for the text `FIELD must be FORM`.
 pub type Expected = Cow<'static, str>;
 
+/// The form of a text.
+pub const TEXT_FORM: &str = "a text";
+
 /// The form of a value.
 pub trait Form {
     /// The type of a checked value.
     type Value;
 
-    /// Checks a value.
-    ///
-    /// # Errors
-    /// The expected form.
+    /// Checks a value; the error is the expected form.
     fn read(value: &Value) -> Result<Self::Value, Expected>;
 }
 
@@ -41,9 +41,6 @@ impl<'de, F: Form> Deserialize<'de> for Field<F> {
 
 /// Reads a field of a patch in which `null` differs from absent: `null` is a value of `T`. Needs
 /// `#[serde(default)]` for an absent field.
-///
-/// # Errors
-/// The error of the value.
 pub fn present<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -54,9 +51,6 @@ where
 
 /// Reads a nested object; `null` is the same as absent. Without this function, serde would also
 /// read a list as the fields in their order.
-///
-/// # Errors
-/// The error of a field, or of a value that is no object.
 pub fn object<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -83,29 +77,21 @@ where
     from.deserialize_any(Object(PhantomData))
 }
 
-/// Any text.
-pub struct Text;
-
-impl Form for Text {
-    type Value = String;
-
-    fn read(value: &Value) -> Result<String, Expected> {
-        text(value).map(ToOwned::to_owned)
-    }
-}
-
 /// Returns a text.
-///
-/// # Errors
-/// The expected form.
 pub fn text(value: &Value) -> Result<&str, Expected> {
-    value.as_str().ok_or(Cow::Borrowed("a text"))
+    value.as_str().ok_or(TEXT_FORM.into())
 }
 
-/// Returns the meaning of a word in a list of words.
-///
-/// # Errors
-/// The expected form, with all words.
+/// Parses a text of the given form.
+fn parsed<T>(
+    value: &Value,
+    parse: impl FnOnce(&str) -> Option<T>,
+    form: &'static str,
+) -> Result<T, Expected> {
+    value.as_str().and_then(parse).ok_or(form.into())
+}
+
+/// Returns the meaning of a word in a list of words; the error lists all words.
 pub fn one_of<T: Copy>(said: &str, words: &[(&str, T)]) -> Result<T, Expected> {
     let known = words.iter().find(|(word, _)| *word == said);
     known.map(|(_, meant)| *meant).ok_or_else(|| {
@@ -124,8 +110,7 @@ impl Form for Name {
     type Value = String;
 
     fn read(value: &Value) -> Result<String, Expected> {
-        let name = value.as_str().and_then(invisible::name);
-        name.ok_or(NAME_FORM.into())
+        parsed(value, invisible::name, NAME_FORM)
     }
 }
 
@@ -166,9 +151,6 @@ pub const URL_FORM: &str = "an absolute URL of http or https, at most 2048 bytes
 const _: () = assert!(URL_CAP == 2048, "URL_FORM says so");
 
 /// Parses an http or https URL. The guard must still check whether the gateway may call the URL.
-///
-/// # Errors
-/// [`BadUrl`].
 pub fn http_url(text: &str) -> Result<Url, BadUrl> {
     if text.len() > URL_CAP {
         return Err(BadUrl::TooLong);
@@ -185,8 +167,7 @@ impl Form for Url {
     type Value = Self;
 
     fn read(value: &Value) -> Result<Self, Expected> {
-        let url = value.as_str().and_then(|text| http_url(text).ok());
-        url.ok_or(URL_FORM.into())
+        parsed(value, |text| http_url(text).ok(), URL_FORM)
     }
 }
 
@@ -212,10 +193,8 @@ impl Form for Number {
     type Value = Self;
 
     fn read(value: &Value) -> Result<Self, Expected> {
-        let number = value.as_str().and_then(|text| text.parse().ok());
-        number.ok_or(
-            "a phone number as text, country code first, 7 to 15 digits and nothing else".into(),
-        )
+        let form = "a phone number as text, country code first, 7 to 15 digits and nothing else";
+        parsed(value, |text| text.parse().ok(), form)
     }
 }
 
@@ -245,8 +224,7 @@ impl Form for GroupId {
     type Value = Self;
 
     fn read(value: &Value) -> Result<Self, Expected> {
-        let group = value.as_str().and_then(|text| text.parse().ok());
-        group.ok_or("a group's id as text".into())
+        parsed(value, |text| text.parse().ok(), "a group's id as text")
     }
 }
 
@@ -260,14 +238,6 @@ impl Form for Chat {
         }
         let group = said.parse().map(Self::Group);
         group.map_err(|_| "a phone number as text, country code first, or a group's id".into())
-    }
-}
-
-impl Form for bool {
-    type Value = Self;
-
-    fn read(value: &Value) -> Result<Self, Expected> {
-        value.as_bool().ok_or("true or false".into())
     }
 }
 

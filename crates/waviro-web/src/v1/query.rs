@@ -39,9 +39,6 @@ impl Query {
     }
 
     /// Returns a text without NUL, because no database stores a NUL in a text.
-    ///
-    /// # Errors
-    /// [`Problem::InvalidField`].
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, Problem> {
         match self.said(name).filter(|value| !value.is_empty()) {
             Some(text) if text.contains('\0') => Err(Problem::invalid(name, "a text without NUL")),
@@ -50,9 +47,6 @@ impl Query {
     }
 
     /// Returns the meaning of a parameter with a fixed set of words.
-    ///
-    /// # Errors
-    /// [`Problem::InvalidField`].
     pub fn word<T: Copy>(
         &self,
         name: &'static str,
@@ -66,9 +60,6 @@ impl Query {
     }
 
     /// Returns an http or https URL.
-    ///
-    /// # Errors
-    /// [`Problem::InvalidField`].
     pub fn url(&self, name: &'static str) -> Result<Option<Url>, Problem> {
         // An empty URL is an error here.
         let bad = |bad| Problem::InvalidUrl(name.into(), bad);
@@ -78,9 +69,6 @@ impl Query {
     }
 
     /// Returns a timestamp.
-    ///
-    /// # Errors
-    /// [`Problem::InvalidField`].
     pub fn timestamp(&self, name: &'static str) -> Result<Option<Millis>, Problem> {
         let said = self.said(name);
         // In a query, a plus sign decodes to a space, even in the offset of a timestamp.

@@ -79,11 +79,11 @@ pub struct AddRuleBody {
     #[schema(value_type = String, max_length = 2048, format = "uri", example = "https://toko.example/webhook.php")]
     url: Field<Url>,
     /// True if the rule is active.
-    #[schema(value_type = Option<bool>, default = true)]
-    enabled: Option<Field<bool>>,
+    #[schema(default = true)]
+    enabled: Option<bool>,
     /// True if the rule also applies to texts in groups.
-    #[schema(value_type = Option<bool>, default = false)]
-    groups: Option<Field<bool>>,
+    #[schema(default = false)]
+    groups: Option<bool>,
     /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
     /// `outbound.timeout_s`.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
@@ -108,11 +108,9 @@ pub struct ChangeRule {
         example = "https://toko.example/webhook.php")]
     url: Option<Field<Url>>,
     /// True if the rule is active. Enabling the rule clears `off_cause`.
-    #[schema(value_type = Option<bool>)]
-    enabled: Option<Field<bool>>,
+    enabled: Option<bool>,
     /// True if the rule also applies to texts in groups.
-    #[schema(value_type = Option<bool>)]
-    groups: Option<Field<bool>>,
+    groups: Option<bool>,
     /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
     #[serde(default, deserialize_with = "present")]
@@ -199,8 +197,8 @@ pub(crate) async fn add(
         folded: keyword::seen(&keyword),
         keyword,
         url: permitted(services, at, "url", asked.url)?,
-        enabled: asked.enabled.is_none_or(|enabled| enabled.0),
-        in_groups: asked.groups.is_some_and(|groups| groups.0),
+        enabled: asked.enabled.unwrap_or(true),
+        in_groups: asked.groups.unwrap_or(false),
         timeout_s: timeout(services, asked.timeout_s)?,
     };
     let (bot_id, now) = (at.bot().id(), services.clock.now());
@@ -258,8 +256,8 @@ pub(crate) async fn change(
             (keyword, seen)
         }),
         url: url.transpose()?,
-        enabled: asked.enabled.map(|enabled| enabled.0),
-        in_groups: asked.groups.map(|groups| groups.0),
+        enabled: asked.enabled,
+        in_groups: asked.groups,
         timeout_s: timeout_s.transpose()?,
     };
     let (bot_id, now) = (at.bot().id(), services.clock.now());

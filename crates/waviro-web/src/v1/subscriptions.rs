@@ -103,8 +103,8 @@ pub struct AddBody {
     #[schema(value_type = Vec<KindWord>, min_items = 1, max_items = 20)]
     kinds: Field<Kinds>,
     /// True if the subscription is active.
-    #[schema(value_type = Option<bool>, default = true)]
-    enabled: Option<Field<bool>>,
+    #[schema(default = true)]
+    enabled: Option<bool>,
     /// The timeout of the endpoint in seconds, at most `outbound.timeout_s`; null for the value of
     /// `outbound.timeout_s`.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 60, example = 10)]
@@ -127,8 +127,7 @@ pub struct ChangeBody {
     #[schema(value_type = Option<Vec<KindWord>>, min_items = 1, max_items = 20)]
     kinds: Option<Field<Kinds>>,
     /// True if the subscription is active. Enabling the subscription clears `off_cause`.
-    #[schema(value_type = Option<bool>)]
-    enabled: Option<Field<bool>>,
+    enabled: Option<bool>,
     /// The timeout of the endpoint in seconds; null for the value of `outbound.timeout_s`.
     #[schema(value_type = Option<Option<u64>>, minimum = 1, maximum = 60, example = 10)]
     #[serde(default, deserialize_with = "present")]
@@ -204,7 +203,7 @@ pub(crate) async fn add(
     let new = NewSubscription {
         url: permitted(services, at, "url", asked.url)?,
         kinds: asked.kinds.0,
-        enabled: asked.enabled.is_none_or(|enabled| enabled.0),
+        enabled: asked.enabled.unwrap_or(true),
         timeout_s: timeout(services, asked.timeout_s)?,
     };
     let (bot_id, now) = (at.bot().id(), services.clock.now());
@@ -256,7 +255,7 @@ pub(crate) async fn change(
     let change = SubscriptionChange {
         url: url.transpose()?,
         kinds: asked.kinds.map(|kinds| kinds.0),
-        enabled: asked.enabled.map(|enabled| enabled.0),
+        enabled: asked.enabled,
         timeout_s: timeout_s.transpose()?,
     };
     let (bot_id, now) = (at.bot().id(), services.clock.now());

@@ -14,7 +14,7 @@ use waviro_store::{UserRole, UserRow};
 
 use super::auth::{Admin, ChangesGateway};
 use super::body::{Body, required};
-use super::fields::{Expected, Field, Form, Name, Text, text};
+use super::fields::{Expected, Field, Form, Name, text};
 use super::page::{Page, PageParams, Paging};
 use super::path::{InPath, PathId};
 use super::problem::Problem;
@@ -79,8 +79,8 @@ pub struct AddUser {
         example = "ani")]
     name: Field<Name>,
     /// The password. The gateway stores only an argon2id hash.
-    #[schema(value_type = String, min_length = 10, max_length = 256, example = "kata sandi yang panjang")]
-    password: Field<Text>,
+    #[schema(min_length = 10, max_length = 256, example = "kata sandi yang panjang")]
+    password: String,
     /// The permissions of the user.
     #[schema(value_type = Rank)]
     role: Field<Rank>,
@@ -93,12 +93,12 @@ pub struct AddUser {
 #[derive(Deserialize, ToSchema)]
 pub struct ChangeUser {
     /// A new password. The change ends the user's sessions.
-    #[schema(value_type = Option<String>, min_length = 10, max_length = 256, example = "kata sandi yang baru")]
-    password: Option<Field<Text>>,
+    #[schema(min_length = 10, max_length = 256, example = "kata sandi yang baru")]
+    password: Option<String>,
     /// The current password. Required only from a user who is logged in and changes the own
     /// password; a token belongs to no user.
-    #[schema(value_type = Option<String>, max_length = 1024)]
-    old_password: Option<Field<Text>>,
+    #[schema(max_length = 1024)]
+    old_password: Option<String>,
     /// The new permissions of the user.
     #[schema(value_type = Option<Rank>)]
     role: Option<Field<Rank>>,
@@ -211,8 +211,8 @@ pub(crate) async fn add(
     asked: AddUser,
 ) -> Result<UserView, Problem> {
     let role = required("role", role(Some(asked.role), asked.bots)?)?;
-    let (name, password) = (asked.name.0, asked.password.0);
-    let added = services.users.add(&name, &password, role, false).await?;
+    let (name, password) = (&asked.name.0, &asked.password);
+    let added = services.users.add(name, password, role, false).await?;
     Ok(added.into())
 }
 
@@ -261,9 +261,8 @@ pub(crate) async fn change(
     asked: ChangeUser,
 ) -> Result<UserView, Problem> {
     let new = role(asked.role, asked.bots)?;
-    let password = asked.password.map(|password| password.0);
-    if password.is_some() && admin.caller().is_user(id) {
-        let old = required("old_password", asked.old_password)?.0;
+    if asked.password.is_some() && admin.caller().is_user(id) {
+        let old = required("old_password", asked.old_password)?;
         let row = services.users.one(id).await?;
         let row = row.ok_or(Problem::NoSuch("user"))?;
         // Only the dashboard makes requests as a user. The dashboard knows the address and counts
@@ -274,8 +273,8 @@ pub(crate) async fn change(
             return Err(Problem::invalid("old_password", should));
         }
     }
-    let changed = services.users.change(id, password.as_deref(), new);
-    changed.await?;
+    let password = asked.password.as_deref();
+    services.users.change(id, password, new).await?;
     let row = services.users.one(id).await?;
     Ok(row.ok_or(Problem::NoSuch("user"))?.into())
 }

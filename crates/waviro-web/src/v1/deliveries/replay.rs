@@ -47,8 +47,8 @@ pub struct ReplayOne {
     #[schema(value_type = Option<String>, example = r#"{"keyword":"penawaran#","data":["Jhon Doe"]}"#)]
     body: Option<Field<JsonText>>,
     /// True to send a webhook reply to the chat even if a reply was already sent.
-    #[schema(value_type = Option<bool>, default = false)]
-    reply: Option<Field<bool>>,
+    #[schema(default = false)]
+    reply: Option<bool>,
 }
 
 /// A selection of deliveries to replay.
@@ -149,7 +149,7 @@ pub(crate) async fn again(
     let webhook_id = || format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
     let replay = Replay {
         edited: asked.body.map(|body| (body.0, webhook_id())),
-        reply: asked.reply.is_some_and(|reply| reply.0),
+        reply: asked.reply.unwrap_or(false),
     };
     let (bot_id, now) = (at.bot().id(), services.clock.now());
     let due = match services.store.replay(bot_id, id, replay, now).await? {

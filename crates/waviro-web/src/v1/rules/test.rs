@@ -46,8 +46,8 @@ pub struct TestRule {
     #[schema(value_type = Option<String>, example = "120363000000000001")]
     group: Option<Field<GroupId>>,
     /// True to post the webhook once. No message is sent to any chat.
-    #[schema(value_type = Option<bool>, default = false)]
-    send: Option<Field<bool>>,
+    #[schema(default = false)]
+    send: Option<bool>,
 }
 
 /// The result of the test.
@@ -194,7 +194,7 @@ pub(crate) async fn test(
     };
     let id = format!("msg_{}", hex::encode(rand::random::<[u8; 12]>()));
     let headers = profile.headers(&id, services.clock.wall(), &routed.body);
-    let sent = if asked.send.is_some_and(|send| send.0) {
+    let sent = if asked.send.unwrap_or(false) {
         Some(
             try_once(
                 services,

@@ -85,7 +85,7 @@ pub struct Preview {
     pub seconds: Option<u32>,
     /// A small JPEG of the picture, already rotated. The thumbnail travels inside the message, so
     /// it must have a few KB at most.
-    #[serde(with = "base64_text")]
+    #[serde(default, with = "base64_text")]
     pub thumbnail: Option<Vec<u8>>,
 }
 

@@ -6,6 +6,7 @@
 //! and the next read retries.
 
 mod bot;
+mod ended;
 mod groups;
 mod key;
 mod profile;

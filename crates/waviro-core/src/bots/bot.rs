@@ -4,12 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use waviro_link::{
-    DialFailure, Identity, Link, LinkError, Listener, OfflineCause, QrCode, Status, UnlinkedCause,
-};
+use waviro_link::{DialFailure, Identity, Link, LinkError, Listener, OfflineCause, QrCode, Status};
 use waviro_store::clock::{Clock, Millis};
 use waviro_store::{BotRow, Committed, MessageFailure};
 
+use super::ended;
 use super::groups::Groups;
 use super::settings::Settings;
 
@@ -243,8 +242,8 @@ impl Bot {
                     history.silent_since = clock.steady();
                 }
                 history.up = false;
-                if has_ended(status) && !history.ended {
-                    history.end(failure(status), last_seq);
+                if ended::has_ended(status) && !history.ended {
+                    history.end(ended::failure(status), last_seq);
                 }
             }
             *history != before
@@ -348,39 +347,6 @@ impl LinkHistory {
         self.epoch += 1;
         self.end_failure = Some(failure);
         self.end_seq = last_seq;
-    }
-}
-
-/// Returns true if the device is gone or locked, so that queued messages will never be sent.
-fn has_ended(status: &Status) -> bool {
-    match status {
-        Status::Unlinked(_)
-        | Status::Linking { .. }
-        | Status::Unreachable(_)
-        | Status::PasskeyAsked
-        | Status::Banned { .. } => true,
-        Status::Online
-        | Status::Reconnecting { .. }
-        | Status::Replaced
-        | Status::ClientOutdated => false,
-    }
-}
-
-/// Returns the failure of the messages that a device with this status will never send.
-fn failure(status: &Status) -> MessageFailure {
-    match status {
-        Status::Unlinked(UnlinkedCause::LoggedOut(reason)) => MessageFailure::logged_out(reason),
-        Status::Banned { reason, .. } => MessageFailure::banned(reason),
-        Status::Unlinked(
-            UnlinkedCause::Never | UnlinkedCause::CodesUsedUp | UnlinkedCause::PairingFailed(_),
-        )
-        | Status::Linking { .. }
-        | Status::Unreachable(_)
-        | Status::Online
-        | Status::Reconnecting { .. }
-        | Status::Replaced
-        | Status::PasskeyAsked
-        | Status::ClientOutdated => MessageFailure::not_linked(status.word()),
     }
 }
 

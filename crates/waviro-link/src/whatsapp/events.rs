@@ -7,7 +7,6 @@
 //! Both the bus and the hook run on the library's own tasks.
 
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
@@ -23,10 +22,11 @@ use super::calls_and_groups::{self, QueuedEvent};
 use super::identity::{LOOKUP_WITHIN, is_own, names};
 use super::inbound::inbound;
 use super::shared::Shared;
-use super::{connect, task};
+use super::task::now;
+use super::{bans, connect, task};
 use crate::{
-    MessageId, Nack, OfflineCause, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status,
-    UnlinkedCause, Verdict,
+    MessageId, Nack, QrCode, Receipt, ReceiptLevel, Sender, ServerAck, Status, UnlinkedCause,
+    Verdict,
 };
 
 /// Handles the events of one device.
@@ -109,26 +109,9 @@ fn new_status(event: &Event) -> Option<Status> {
             Status::Unlinked(UnlinkedCause::LoggedOut(format!("{:?}", out.reason)))
         }
         Event::StreamReplaced(_) => Status::Replaced,
-        Event::TemporaryBan(ban) => Status::Banned {
-            reason: ban.code.to_string(),
-            until: ban
-                .expire
-                .to_std()
-                .ok()
-                .and_then(|span| now().checked_add(span)),
-        },
+        Event::TemporaryBan(ban) => bans::banned(ban),
         Event::ClientOutdated(_) => Status::ClientOutdated,
-        Event::ConnectFailure(failure) => match failure.reason {
-            events::ConnectFailureReason::TempBanned => Status::Banned {
-                reason: failure.message.clone().unwrap_or_default(),
-                until: None,
-            },
-            reason => Status::Reconnecting {
-                cause: OfflineCause::LoginRefused(format!(
-                    "WhatsApp refused the login: {reason:?}"
-                )),
-            },
-        },
+        Event::ConnectFailure(failure) => bans::refused(failure),
         _ => return None,
     };
     Some(status)
@@ -307,14 +290,6 @@ fn level(receipt: &ReceiptType) -> Option<ReceiptLevel> {
         ReceiptType::Read | ReceiptType::Played => Some(ReceiptLevel::Read),
         _ => None,
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "converts WhatsApp's durations to timestamps here only; the gateway compares them with its own clock"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]

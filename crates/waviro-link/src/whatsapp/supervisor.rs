@@ -1,91 +1,18 @@
-//! The background jobs of a device: retrying refused logins, and storing the device's state.
+//! The background jobs of a device: restarting a broken client, and storing the device's state.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tracing::{error, info};
 
-use super::device::{Device, Session, has_ended};
+use super::bans::REFUSED_PAUSE;
+use super::device::{Device, Session};
 use super::task::{pause, spawn};
-use super::version::AGAIN;
 use crate::{OfflineCause, Status};
-
-/// The pause before the retry of a refused login, long enough to avoid pressure on the server.
-const REFUSED_PAUSE: Duration = Duration::from_mins(1);
-
-/// The pause before the retry after a ban without an end.
-const ENDLESS_PAUSE: Duration = Duration::from_hours(1);
 
 /// The longest time that a change of the device's state stays in memory only.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
-
-/// Retries the login if the refusal may pass: after a ban, after a login refused for a temporary
-/// reason, and after a refused client version if a newer version is available. The job ends with
-/// the device.
-pub(super) fn retry(device: &Arc<Device>) {
-    let (myself, mut states) = (Arc::downgrade(device), device.shared.status.subscribe());
-    spawn(async move {
-        loop {
-            let state = states.borrow_and_update().clone();
-            let newer = match myself.upgrade() {
-                Some(device) if state == Status::ClientOutdated => device.has_newer_version().await,
-                Some(_) => false,
-                None => return,
-            };
-            let wait = if newer {
-                Duration::ZERO.into()
-            } else {
-                pause_after(&state)
-            };
-            let over = async {
-                match wait {
-                    Some(wait) => pause(wait).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                changed = states.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                () = over => {}
-            }
-            if state == Status::ClientOutdated && !newer {
-                // The server would refuse the same version again.
-                continue;
-            }
-            let Some(device) = myself.upgrade() else {
-                return;
-            };
-            let mut session = device.session.lock().await;
-            // The library itself retries some refusals, so the client may still run in this state.
-            if has_ended(session.as_ref()) {
-                device.restart(&mut session).await;
-            }
-        }
-    });
-}
-
-/// Returns the pause before an automatic retry in this state; `None` without a retry.
-fn pause_after(state: &Status) -> Option<Duration> {
-    match state {
-        Status::Banned {
-            until: Some(until), ..
-        } => Some(
-            until
-                .duration_since(now())
-                .unwrap_or_default()
-                .max(REFUSED_PAUSE),
-        ),
-        Status::Reconnecting { .. } => Some(REFUSED_PAUSE),
-        Status::ClientOutdated => Some(AGAIN),
-        Status::Banned { until: None, .. } => Some(ENDLESS_PAUSE),
-        _ => None,
-    }
-}
 
 /// Restarts the client after a panic in the library's run loop. Without the restart the last state,
 /// for example `online`, would stay for ever.
@@ -151,12 +78,4 @@ pub(super) fn keep_flushed(device: &Arc<Device>) {
             }
         }
     });
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a ban ends by the real clock; a link never runs on a test clock"
-)]
-fn now() -> SystemTime {
-    SystemTime::now()
 }

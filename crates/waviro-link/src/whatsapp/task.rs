@@ -1,6 +1,6 @@
 //! Tasks and delays of a link, beside those of the library.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::Instrument as _;
 
@@ -10,6 +10,15 @@ use tracing::Instrument as _;
 )]
 pub(super) async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
+}
+
+/// Returns the time. WhatsApp's durations and the end of a ban become times here only.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a link never runs on a test clock; the gateway compares the times with its own clock"
+)]
+pub(super) fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Spawns a task beside the library's own tasks. Like the library's tasks, the task ends with its

@@ -338,7 +338,7 @@ describe("every screen", () => {
   const home = () => world.dashboard.replace(/\/setup.*/u, "");
   const screens = () => [
     home(), `${home()}/bots/1`, `${home()}/bots/1/link`, `${home()}/bots/2/link`, `${home()}/nothing`,
-    ...["text", "media", "location", "contact"].map((kind) => `${home()}/bots/1/send?kind=${kind}`),
+    ...opened.kinds.map((kind) => `${home()}/bots/1/send${kind}`),
     ...["messages", "messages?direction=in", "deliveries", "rules", "settings"].map((page) => `${home()}/bots/1/${page}`),
     `${home()}/users`, `${home()}/users/1`, `${home()}/me`,
     ...opened.details,
@@ -367,6 +367,8 @@ describe("every screen", () => {
     await write({ to: OWNER, contact: { name: HOSTILE[2], numbers: ["628"] } });
     const { groupid } = await control(world, "POST", "groups", { name: HOSTILE[1], owner: STRANGER, members: [OWNER] });
     await write({ groupid, text: HOSTILE[0] });
+    await page.goto(`${home()}/bots/1/send`);
+    opened.kinds = await page.$$eval(".kinds a", (all) => all.map((one) => one.search));
     const links = () => page.$$eval(".log a", (all) => all.map((one) => one.href));
     await page.goto(`${home()}/bots/1/deliveries`);
     await page.waitForSelector(".log a");

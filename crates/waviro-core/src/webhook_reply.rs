@@ -14,6 +14,7 @@ mod tests;
 
 use envelope::Entries;
 
+pub use item::TYPES;
 pub use reply::{Item, MAX_ITEMS, NoReply, Parsed, Skipped};
 
 /// Parses the body of a 2xx response.
@@ -32,17 +33,7 @@ pub use reply::{Item, MAX_ITEMS, NoReply, Parsed, Skipped};
 /// - JSON built by hand, see [`crate::lenient_json`]; a reply encoded twice; an object with numbers
 ///   as keys in place of a list.
 ///
-/// Each item is `{"type":…,"content":…}`. A list as content stands for an item for each entry:
-///
-/// | type | content |
-/// |---|---|
-/// | `message`, `text` | the text, or a number |
-/// | `location` | `"LAT-LONG"`, with `-`, `,` or `;` between; `{"coordinate":…}`, `{"latitude":…,"longitude":…}`, `[LAT, LONG]` |
-/// | `audio`, `image`, `document`, `video` | the URL, or `{"url":…}` |
-/// | `contact`, `vcard` | `{"name":…,"numbers":[…]}`, the same as a JSON text, or the URL of a vCard |
-///
-/// A file may have a `caption` (or `pesan`, as in the API). A location may have a `name` (or
-/// `caption`, `pesan`). Both may be beside `content` or inside `content`.
+/// The types of items and their contents are listed in `item.rs`.
 ///
 /// # Errors
 /// [`NoReply`], with the reason.

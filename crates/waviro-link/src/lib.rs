@@ -32,9 +32,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-pub use content::{
-    Contact, Content, ContentError, Location, Media, MediaKind, MessageKind, Preview,
-};
+pub use content::*;
 pub use dial::{DialFailure, DialStep, OfflineCause};
 pub use inbound::{
     Call, Card, GroupChange, GroupEvent, Inbound, InboundKind, InboundMedia, InboundMediaKind,

@@ -1,8 +1,8 @@
 //! The real implementation of a link, over whatsapp-rust.
 //!
 //! [`WhatsApp`] opens devices; [`WhatsAppConfig`] holds the settings shared by all devices.
-//! [`device`] manages the client of one device, [`supervisor`] runs its background jobs, and [`bans`]
-//! retries refused logins.
+//! [`device`] manages the client of one device, [`supervisor`] runs its background jobs, and
+//! [`bans`] decides about refused logins.
 //! [`connect`] manages the socket. [`events`] receives events ([`inbound`], [`calls_and_groups`]),
 //! [`send`] writes messages, and [`download`] fetches files. [`target`] opens the sockets: [`race`]
 //! tries the addresses in parallel, and [`tls`] holds the trusted certificates. [`probe`] opens

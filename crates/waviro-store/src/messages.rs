@@ -1,5 +1,6 @@
 //! Messages to send: accepting with the duplicate rule, and reading back.
 
+mod duplicate_rule;
 mod failure;
 mod insert;
 mod queue;
@@ -16,9 +17,10 @@ use crate::idempotency::KeepingAnswer;
 use crate::row::{self, message_id, narrow};
 use crate::{Store, StoreError};
 
+pub use duplicate_rule::Repeats;
 pub use failure::{MessageCause, MessageFailure};
 pub(crate) use insert::{Insertion, apply, apply_with_key, insert};
-pub use queue::{Accepting, Committed, NewMessageRow, Queued, Repeats};
+pub use queue::{Accepting, Committed, NewMessageRow, Queued};
 
 /// The state of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! The states in which a device has ended (logged out, banned, never linked), and the failure of the
-//! messages that were queued for the device.
+//! The states in which a device has ended (logged out, banned, never linked), and the failure of
+//! the messages that were queued for the device.
 
 use waviro_link::{Status, UnlinkedCause};
 use waviro_store::MessageFailure;

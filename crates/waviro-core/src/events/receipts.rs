@@ -1,7 +1,7 @@
 //! Server acks and receipts: how they raise the ack of a message and cause a callback.
 //!
-//! The store raises the ack and writes the callback in one transaction (`waviro-store`'s `acks.rs`).
-//! The lanes of `crate::jobs::deliver` post the callback afterwards.
+//! The store raises the ack and writes the callback in one transaction (`acks.rs` of
+//! `waviro-store`). The endpoint queues of `crate::jobs::deliver` post the callback afterwards.
 
 use tracing::{debug, error, warn};
 use waviro_link::{

@@ -1,4 +1,16 @@
 //! Parses an entry of a reply.
+//!
+//! Each item is `{"type":…,"content":…}`. A list as content stands for an item for each entry:
+//!
+//! | type | content |
+//! |---|---|
+//! | `message`, `text` | the text, or a number |
+//! | `location` | `"LAT-LONG"`, with `-`, `,` or `;` between; `{"coordinate":…}`, `{"latitude":…,"longitude":…}`, `[LAT, LONG]` |
+//! | `audio`, `image`, `document`, `video` | the URL, or `{"url":…}` |
+//! | `contact`, `vcard` | `{"name":…,"numbers":[…]}`, the same as a JSON text, or the URL of a vCard |
+//!
+//! A file may have a `caption` (or `pesan`, as in the API). A location may have a `name` (or
+//! `caption`, `pesan`). Both may be beside `content` or inside `content`.
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -19,6 +31,9 @@ const NAMES: [&str; 3] = ["name", "caption", "pesan"];
 
 /// The fields for the caption of a file.
 const CAPTIONS: [&str; 2] = ["caption", "pesan"];
+
+/// The types of entries, as the documents and pages list them. Aliases are left out.
+pub const TYPES: &str = "message, location, audio, image, document, video, contact";
 
 /// The kind of an entry, from its type.
 #[derive(Clone, Copy)]
@@ -87,9 +102,7 @@ fn kind(entry: &Map<String, Value>) -> Result<Kind, String> {
         "contact" | "vcard" => Kind::Contact,
         _ => {
             let name: String = name.trim().chars().take(TYPE).collect();
-            return Err(format!(
-                "its type {name:?} is none of message, location, audio, image, document, video, contact"
-            ));
+            return Err(format!("its type {name:?} is none of {TYPES}"));
         }
     })
 }

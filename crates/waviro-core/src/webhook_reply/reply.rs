@@ -32,7 +32,7 @@ pub struct Skipped {
 /// A message to send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    /// A text, location or contact, checked against the [`limits`](crate::limits) of the API.
+    /// Content without a file, checked against the [`limits`](crate::limits) of the API.
     Ready(Content),
     /// A file to fetch and send.
     File {

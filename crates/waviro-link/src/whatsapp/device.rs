@@ -27,7 +27,7 @@ use super::redelivered::Redelivered;
 use super::shared::{NOBODY, Shared};
 use super::store::SENT_MESSAGES_KEPT;
 use super::version::Version;
-use super::{bans, download, identity, lookup, send, supervisor};
+use super::{download, identity, lookup, send, supervisor};
 use crate::{
     Chat, Evidence, Group, Identity, Link, LinkError, Listener, MediaHandle, Number, OfflineCause,
     Outgoing, Status, UnlinkedCause,
@@ -77,7 +77,7 @@ impl Device {
         device
             .start(&mut *device.session.lock().await, false)
             .await?;
-        bans::retry(&device);
+        supervisor::retry(&device);
         supervisor::keep_flushed(&device);
         supervisor::keep_running(&device);
         Ok(device)

@@ -1,4 +1,5 @@
-//! The background jobs of a device: restarting a broken client, and storing the device's state.
+//! The background jobs of a device: retrying refused logins, restarting a broken client,
+//! and storing the device's state.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,13 +7,62 @@ use std::time::Duration;
 
 use tracing::{error, info};
 
-use super::bans::REFUSED_PAUSE;
-use super::device::{Device, Session};
+use super::bans::{REFUSED_PAUSE, pause_after};
+use super::device::{Device, Session, has_ended};
 use super::task::{pause, spawn};
 use crate::{OfflineCause, Status};
 
 /// The longest time that a change of the device's state stays in memory only.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
+
+/// Retries the login if the refusal may pass: after a ban, after a login refused for a temporary
+/// reason, and after a refused client version if a newer version is available. The job ends with
+/// the device.
+pub(super) fn retry(device: &Arc<Device>) {
+    let (myself, mut states) = (Arc::downgrade(device), device.shared.status.subscribe());
+    spawn(async move {
+        loop {
+            let state = states.borrow_and_update().clone();
+            let newer = match myself.upgrade() {
+                Some(device) if state == Status::ClientOutdated => device.has_newer_version().await,
+                Some(_) => false,
+                None => return,
+            };
+            let wait = if newer {
+                Duration::ZERO.into()
+            } else {
+                pause_after(&state)
+            };
+            let over = async {
+                match wait {
+                    Some(wait) => pause(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = states.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                () = over => {}
+            }
+            if state == Status::ClientOutdated && !newer {
+                // The server would refuse the same version again.
+                continue;
+            }
+            let Some(device) = myself.upgrade() else {
+                return;
+            };
+            let mut session = device.session.lock().await;
+            // The library itself retries some refusals, so the client may still run in this state.
+            if has_ended(session.as_ref()) {
+                device.restart(&mut session).await;
+            }
+        }
+    });
+}
 
 /// Restarts the client after a panic in the library's run loop. Without the restart the last state,
 /// for example `online`, would stay for ever.

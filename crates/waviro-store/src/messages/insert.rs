@@ -6,7 +6,8 @@ use sqlx::{AnyConnection, Row};
 use waviro_fault::Bug;
 use waviro_link::MessageId;
 
-use super::queue::{Accepting, NewMessageRow, Repeats};
+use super::duplicate_rule::Repeats;
+use super::queue::{Accepting, NewMessageRow};
 use crate::command::Accept;
 use crate::counts::Counters;
 use crate::row::message_id;

@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use waviro_link::{MessageId, Outgoing};
 
+use super::duplicate_rule::Repeats;
 use crate::clock::Millis;
 use crate::idempotency::KeptAnswer;
 
@@ -20,17 +21,6 @@ pub struct NewMessageRow {
     pub(super) at: Millis,
     pub(super) epoch: u64,
     pub(super) repeats: Repeats,
-}
-
-/// The duplicate rule for a message: compares the message with the previous message to the chat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeats {
-    /// A repeat is refused.
-    Refused,
-    /// A repeat is refused if the previous message was accepted at this time or later.
-    RefusedSince(Millis),
-    /// A repeat is allowed.
-    Fine,
 }
 
 /// The result of accepting a message.
@@ -114,22 +104,6 @@ impl NewMessageRow {
             accepted_at: self.at,
             epoch: Some(self.epoch),
             message: self.message,
-        }
-    }
-}
-
-impl Repeats {
-    /// Returns `true` if an equal message accepted at `before` makes the new message a repeat.
-    pub(super) fn refuses(self, before: Millis) -> bool {
-        self != Self::Fine && before >= self.since()
-    }
-
-    /// The time from which on an equal message counts.
-    pub(super) fn since(self) -> Millis {
-        match self {
-            Self::Refused => Millis::MIN,
-            Self::RefusedSince(since) => since,
-            Self::Fine => Millis::MAX,
         }
     }
 }

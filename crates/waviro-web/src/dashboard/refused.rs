@@ -85,9 +85,6 @@ impl Refused {
             ("invalid_field" | "missing_field", "name") => common.name_rule,
             ("invalid_field" | "missing_field", "to") => text.to,
             ("invalid_field" | "missing_field", "number") => text.number,
-            ("invalid_field" | "missing_field", "location.latitude" | "location.longitude") => {
-                text.coordinates
-            }
             ("url_refused", _) => text.url_refused,
             ("no_file", _) => text.no_file,
             ("still_open", _) => text.still_open,

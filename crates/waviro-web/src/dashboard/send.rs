@@ -22,8 +22,14 @@ use crate::http::Origin;
 use crate::v1::bots::BotView;
 use crate::v1::messages;
 
-/// The kinds of content.
-const KINDS: [&str; 4] = ["text", "media", "location", "contact"];
+/// A kind of content with a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FormKind {
+    Text,
+    Media,
+    Location,
+    Contact,
+}
 
 /// The placeholder for the bot's key, because the dashboard does not know the key.
 pub(super) const MASKED: &str = "••••••••";
@@ -33,7 +39,7 @@ pub(super) const MASKED: &str = "••••••••";
 struct Page<'p> {
     context: PageContext,
     bot: BotView,
-    kind: &'static str,
+    kind: FormKind,
     form: &'p Form,
     sent: Option<Sent>,
     wrong: Option<Refused>,
@@ -52,11 +58,31 @@ pub(super) struct SendQuery {
     kind: String,
 }
 
-fn kind_of(asked: &str) -> &'static str {
-    KINDS
-        .into_iter()
-        .find(|kind| *kind == asked)
-        .unwrap_or("text")
+impl FormKind {
+    /// All kinds. The first is the default.
+    const ALL: [Self; 4] = [Self::Text, Self::Media, Self::Location, Self::Contact];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Media => "media",
+            Self::Location => "location",
+            Self::Contact => "contact",
+        }
+    }
+
+    /// Returns the name of the kind in the menu.
+    fn label(self, context: &PageContext) -> &'static str {
+        let text = context.text;
+        text.message_kind
+            .named(self.word())
+            .unwrap_or(text.common.file)
+    }
+
+    fn named(word: &str) -> Self {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.word() == word).unwrap_or(Self::Text)
+    }
 }
 
 /// Shows the form for a kind of content.
@@ -68,7 +94,7 @@ pub(super) async fn form(
     if !me.context.may_change() {
         return Err(Refused::read_only().into());
     }
-    let kind = kind_of(&asked.kind);
+    let kind = FormKind::named(&asked.kind);
     page(me, bot, kind, &Form::default(), None, None).await
 }
 
@@ -80,7 +106,7 @@ pub(super) async fn send(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, PageError> {
-    let kind = kind_of(form.raw("kind"));
+    let kind = FormKind::named(form.raw("kind"));
     let path = format!("/v1/bots/{bot}/messages");
     let sent = me.once(
         &form,
@@ -110,22 +136,22 @@ pub(super) async fn send(
 
 /// Returns the body for the administration API. The API refuses a text in place of a number, with
 /// the name of the field.
-fn message(kind: &str, form: &Form) -> Value {
+fn message(kind: FormKind, form: &Form) -> Value {
     let mut message = Map::from_iter([("to".to_owned(), Value::from(chat(form)))]);
     let (field, value) = match kind {
-        "media" => (
+        FormKind::Media => (
             "media",
             json!({"url": form.raw("url").trim(), "caption": form.get("caption")}),
         ),
-        "location" => (
+        FormKind::Location => (
             "location",
             json!({"latitude": degrees(form, "latitude"), "longitude": degrees(form, "longitude"), "name": form.get("name")}),
         ),
-        "contact" => (
+        FormKind::Contact => (
             "contact",
             json!({"name": form.raw("name"), "numbers": numbers(form.raw("numbers"))}),
         ),
-        _ => ("text", Value::from(form.raw("text").replace("\r\n", "\n"))),
+        FormKind::Text => ("text", Value::from(form.raw("text").replace("\r\n", "\n"))),
     };
     message.insert(field.to_owned(), value);
     if let Some(url) = form.get("notify_url") {
@@ -160,24 +186,24 @@ fn numbers(text: &str) -> Vec<String> {
 }
 
 /// Returns the path and body of the same call of the `/api` endpoints.
-fn as_call(kind: &str, form: &Form) -> (String, Value) {
+fn as_call(kind: FormKind, form: &Form) -> (String, Value) {
     let to = chat(form);
     // A group id is longer than any phone number.
     let group = to.len() > 15;
     let (name, fields) = match kind {
-        "media" => (
+        FormKind::Media => (
             "sendmedia",
             json!({"mediaurl": form.raw("url").trim(), "pesan": form.get("caption").unwrap_or_default()}),
         ),
-        "location" => (
+        FormKind::Location => (
             "sendlocation",
             json!({"latitude": degrees(form, "latitude"), "longitude": degrees(form, "longitude"), "pesan": form.get("name").unwrap_or_default()}),
         ),
-        "contact" => (
+        FormKind::Contact => (
             "sendcontact",
             json!({"contact": {"name": form.raw("name"), "numbers": numbers(form.raw("numbers"))}}),
         ),
-        _ => (
+        FormKind::Text => (
             "sendwa",
             json!({"pesan": form.raw("text").replace("\r\n", "\n")}),
         ),
@@ -201,7 +227,7 @@ fn as_call(kind: &str, form: &Form) -> (String, Value) {
 async fn page(
     me: Me,
     bot: i32,
-    kind: &'static str,
+    kind: FormKind,
     form: &Form,
     sent: Option<Sent>,
     wrong: Option<Refused>,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 /// The tables whose texts are also found by their keys.
-const FOUND_BY_KEY: [&str; 1] = ["dashboard.message_kind."];
+const FOUND_BY_KEY: [&str; 2] = ["dashboard.message_kind.", "dashboard.field."];
 
 /// Returns the code, or a line about each fault. A language is the name of its variant and the text
 /// of its file. All files need the same keys with the same placeholders.

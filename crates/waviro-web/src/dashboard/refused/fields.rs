@@ -24,36 +24,16 @@ pub(super) fn other(code: &str, text: &texts::Dashboard) -> Option<&'static str>
     })
 }
 
-/// Returns the expected form of a field.
+/// Returns the expected form of a field: the text with the key of the field's path.
 pub(super) fn explained(name: &str, text: &texts::Dashboard) -> Option<&'static str> {
-    let (field, common) = (&text.field, &text.common);
-    Some(match name {
-        "secret_key" => field.secret_key,
-        "webhook_key" => field.webhook_key,
-        "contact.numbers" => field.contact_numbers,
-        "keyword" => field.keyword,
-        "url" | "endpoint" | "media.url" | "notify_url" => field.url,
-        "media.caption" => field.media_caption,
-        "location.name" => field.location_name,
-        "contact.name" => field.contact_name,
+    let key = match name {
+        "endpoint" | "media.url" | "notify_url" => "url",
         "enabled" | "duplicate_rule.enabled" | "pacing.typing" | "group_acks" | "groups" => {
-            field.switch
+            "switch"
         }
-        "timeout_s" => field.timeout_s,
-        "text" => field.text,
-        "from" => field.sender,
-        "group" => field.group,
-        "overlap_s" => field.overlap_s,
-        "kinds" => field.kinds,
-        "duplicate_rule.within_s" => field.duplicate_within_s,
-        "pacing.per_minute" => field.pacing_per_minute,
-        "pacing.jitter" => field.pacing_jitter,
-        "grace_s" => field.grace_s,
-        "allow" => field.allow,
-        "old_password" => common.old_password_wrong,
-        "password" => common.password_too_short,
-        "role" => field.role,
-        "bots" => field.bots,
-        _ => return None,
-    })
+        "old_password" => return Some(text.common.old_password_wrong),
+        "password" => return Some(text.common.password_too_short),
+        name => name,
+    };
+    text.field.named(&key.replace('.', "_"))
 }

@@ -41,8 +41,11 @@ impl CameOf {
 
 /// The words of a message of a webhook reply on the page.
 impl ReplyItem {
-    pub(in crate::dashboard) fn words<'t>(&self, context: &'t PageContext) -> &'t str {
+    pub(in crate::dashboard) fn words<'t>(&'t self, context: &'t PageContext) -> &'t str {
         let text = &context.text.message_kind;
-        text.named(&self.r#type).unwrap_or(text.contact)
+        match self.r#type.as_str() {
+            "card" => text.contact,
+            kind => text.named(kind).unwrap_or(kind),
+        }
     }
 }

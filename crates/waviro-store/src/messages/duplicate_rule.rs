@@ -1,9 +1,9 @@
-//! The duplicate rule: a message with the same content as the last message of the bot to the chat is
-//! refused.
+//! The duplicate rule: a message with the same content as the last message of the bot to the chat
+//! is refused.
 //!
-//! `Content::identity` of `waviro-link` gives the compared content. The settings of the bot give the
-//! window. [`super::insert`] applies the rule in the inserting statement, so concurrent requests
-//! cannot both pass.
+//! `Content::identity` of `waviro-link` gives the compared content. The settings of the bot give
+//! the window. [`super::insert`] applies the rule in the inserting statement, so concurrent
+//! requests cannot both pass.
 
 use crate::clock::Millis;
 

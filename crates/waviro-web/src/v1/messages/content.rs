@@ -1,14 +1,38 @@
-//! The kinds of a message to send, in the body of a request.
+//! The body of a request to send a message, with the fields of each kind.
 
 use serde::Deserialize;
 use url::Url;
 use utoipa::ToSchema;
 use waviro_core::outbox::Draft;
-use waviro_link::{Contact, Content, Location};
+use waviro_link::{Chat, Contact, Content, Location};
 
 use super::super::body::required;
-use super::super::fields::{Degrees, Field, MessageText, Numbers};
+use super::super::fields::{Degrees, Field, MessageText, Numbers, object};
 use super::super::problem::Problem;
+
+/// A message to send, with exactly one of text, media, location and contact.
+#[derive(Deserialize, ToSchema)]
+pub struct SendMessage {
+    /// The recipient: a phone number (country code first) or a group id.
+    #[schema(value_type = String, example = "6281234567890")]
+    pub(super) to: Field<Chat>,
+    /// A text.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536, example = "Halo")]
+    text: Option<Field<MessageText>>,
+    /// A file.
+    #[serde(default, deserialize_with = "object")]
+    media: Option<SendMedia>,
+    /// A location.
+    #[serde(default, deserialize_with = "object")]
+    location: Option<SendLocation>,
+    /// A contact card.
+    #[serde(default, deserialize_with = "object")]
+    contact: Option<SendContact>,
+    /// The URL for callbacks about the message.
+    #[schema(value_type = Option<String>, max_length = 2048, format = "uri",
+        example = "https://toko.example/notify.php")]
+    pub(super) notify_url: Option<Field<Url>>,
+}
 
 /// A file to send. The gateway determines the kind of file from its bytes.
 #[derive(Deserialize, ToSchema)]
@@ -46,39 +70,36 @@ pub struct SendContact {
     numbers: Field<Numbers>,
 }
 
-/// Returns the content of a message with exactly one of the kinds.
-///
-/// # Errors
-/// [`Problem::MissingField`] without a kind, [`Problem::InvalidField`] with several kinds.
-pub(super) fn draft(
-    text: Option<Field<MessageText>>,
-    media: Option<SendMedia>,
-    location: Option<SendLocation>,
-    contact: Option<SendContact>,
-) -> Result<Draft, Problem> {
-    let text = text.map(|text| Draft::Ready(Content::Text(text.0)));
-    let media = media.map(|media| Draft::File {
-        url: media.url.0,
-        caption: media.caption.map(|caption| caption.0),
-    });
-    let location = location.map(|place| {
-        Draft::Ready(Content::Location(Location {
-            latitude: place.latitude.0,
-            longitude: place.longitude.0,
-            name: place.name.map(|name| name.0),
-        }))
-    });
-    let contact = contact.map(|card| {
-        Draft::Ready(Content::Contact(Contact {
-            name: card.name.0,
-            numbers: card.numbers.0,
-        }))
-    });
-    let mut said = [text, media, location, contact].into_iter().flatten();
-    let draft = required("text", said.next())?;
-    if said.next().is_some() {
-        let form = "alone: a message is one of text, media, location and contact";
-        return Err(Problem::invalid("text", form));
+impl SendMessage {
+    /// Returns the content of a message with exactly one of the kinds.
+    ///
+    /// # Errors
+    /// [`Problem::MissingField`] without a kind, [`Problem::InvalidField`] with several kinds.
+    pub(super) fn draft(self) -> Result<Draft, Problem> {
+        let text = self.text.map(|text| Draft::Ready(Content::Text(text.0)));
+        let media = self.media.map(|media| Draft::File {
+            url: media.url.0,
+            caption: media.caption.map(|caption| caption.0),
+        });
+        let location = self.location.map(|place| {
+            Draft::Ready(Content::Location(Location {
+                latitude: place.latitude.0,
+                longitude: place.longitude.0,
+                name: place.name.map(|name| name.0),
+            }))
+        });
+        let contact = self.contact.map(|card| {
+            Draft::Ready(Content::Contact(Contact {
+                name: card.name.0,
+                numbers: card.numbers.0,
+            }))
+        });
+        let mut said = [text, media, location, contact].into_iter().flatten();
+        let draft = required("text", said.next())?;
+        if said.next().is_some() {
+            let form = "alone: a message is one of text, media, location and contact";
+            return Err(Problem::invalid("text", form));
+        }
+        Ok(draft)
     }
-    Ok(draft)
 }

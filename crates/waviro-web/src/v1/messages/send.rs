@@ -5,46 +5,17 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::OriginalUri;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use url::Url;
-use utoipa::ToSchema;
 use waviro_core::bots::Bot;
 use waviro_core::outbox::{Accepted, NewMessage, Taken};
-use waviro_link::Chat;
 
 use super::super::auth::ChangesBot;
 use super::super::body::{Body, permitted};
-use super::super::fields::{Field, MessageText, object};
 use super::super::problem::Problem;
 use super::super::responses::{Conflict, Located, Unavailable, located};
 use super::MessageView;
-use super::content::{self, SendContact, SendLocation, SendMedia};
+use super::content::SendMessage;
 use crate::services::{Services, SharedServices};
 use crate::v1::idempotency::{self, Keyed};
-
-/// A message to send, with exactly one of text, media, location and contact.
-#[derive(Deserialize, ToSchema)]
-pub struct SendMessage {
-    /// The recipient: a phone number (country code first) or a group id.
-    #[schema(value_type = String, example = "6281234567890")]
-    to: Field<Chat>,
-    /// A text.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 65_536, example = "Halo")]
-    text: Option<Field<MessageText>>,
-    /// A file.
-    #[serde(default, deserialize_with = "object")]
-    media: Option<SendMedia>,
-    /// A location.
-    #[serde(default, deserialize_with = "object")]
-    location: Option<SendLocation>,
-    /// A contact card.
-    #[serde(default, deserialize_with = "object")]
-    contact: Option<SendContact>,
-    /// The URL for callbacks about the message.
-    #[schema(value_type = Option<String>, max_length = 2048, format = "uri",
-        example = "https://toko.example/notify.php")]
-    notify_url: Option<Field<Url>>,
-}
 
 /// Send a message
 ///
@@ -75,13 +46,13 @@ pub(crate) async fn send(
     services: &Services,
     at: &ChangesBot,
     keyed: Option<Keyed>,
-    asked: SendMessage,
+    mut asked: SendMessage,
 ) -> Result<MessageView, Problem> {
-    let notify_url = asked.notify_url;
+    let notify_url = asked.notify_url.take();
     let notify_url = notify_url.map(|url| permitted(services, at, "notify_url", url));
     let message = NewMessage {
-        to: asked.to.0,
-        content: content::draft(asked.text, asked.media, asked.location, asked.contact)?,
+        to: asked.to.0.clone(),
+        content: asked.draft()?,
         notify_url: notify_url.transpose()?,
     };
     let id = accept(services, at.bot(), message, keyed).await?;

@@ -6,7 +6,6 @@
 //! module can create a proof, so that no operation can miss its check. An object outside a caller's
 //! permissions does not exist for the caller: the response is 404, not 403.
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -110,11 +109,16 @@ impl AtBot {
     }
 }
 
-/// A caller that may change a bot may also see the bot.
-impl Deref for ChangesBot {
-    type Target = AtBot;
+impl ChangesBot {
+    /// Returns the bot.
+    #[must_use]
+    pub fn bot(&self) -> &Arc<Bot> {
+        &self.0.bot
+    }
 
-    fn deref(&self) -> &AtBot {
+    /// Returns the proof that the caller may see the bot.
+    #[must_use]
+    pub fn sees(&self) -> &AtBot {
         &self.0
     }
 }

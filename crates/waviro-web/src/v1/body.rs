@@ -7,8 +7,8 @@ use axum::extract::{FromRef, FromRequest, Request};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
+use waviro_core::bots::Bot;
 
-use super::auth::AtBot;
 use super::fields::{BadUrl, Field, TEXT_FORM, URL_FORM, http_url};
 use super::problem::Problem;
 use crate::http;
@@ -93,11 +93,11 @@ fn problem(error: &serde_path_to_error::Error<serde_json::Error>, body: &Value) 
 /// [`Problem::UrlRefused`] with the entry that `outbound.allow` would need.
 pub fn permitted(
     services: &Services,
-    at: &AtBot,
+    bot: &Bot,
     field: &'static str,
     url: Field<Url>,
 ) -> Result<Url, Problem> {
-    match services.net.check(&url.0, &at.bot().settings().allow) {
+    match services.net.check(&url.0, &bot.settings().allow) {
         Ok(()) => Ok(url.0),
         Err(refused) => Err(Problem::UrlRefused(field, refused)),
     }

@@ -257,7 +257,7 @@ async fn http_remove(services: SharedServices, at: ChangesBot) -> Result<StatusC
 }
 
 pub(crate) async fn remove(services: &Services, at: &ChangesBot) -> Result<(), Problem> {
-    at.caller().admin()?;
+    at.sees().caller().admin()?;
     services.bots.remove(at.bot().id()).await?;
     Ok(())
 }

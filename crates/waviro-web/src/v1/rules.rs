@@ -196,7 +196,7 @@ pub(crate) async fn add(
     let new = NewRule {
         folded: keyword::seen(&keyword),
         keyword,
-        url: permitted(services, at, "url", asked.url)?,
+        url: permitted(services, at.bot(), "url", asked.url)?,
         enabled: asked.enabled.unwrap_or(true),
         in_groups: asked.groups.unwrap_or(false),
         timeout_s: timeout(services, asked.timeout_s)?,
@@ -248,7 +248,9 @@ pub(crate) async fn change(
     id: i64,
     asked: ChangeRule,
 ) -> Result<RuleView, Problem> {
-    let url = asked.url.map(|url| permitted(services, at, "url", url));
+    let url = asked
+        .url
+        .map(|url| permitted(services, at.bot(), "url", url));
     let timeout_s = asked.timeout_s.map(|asked| timeout(services, asked));
     let change = RuleChange {
         keyword: asked.keyword.map(|Field(keyword)| {

@@ -167,7 +167,7 @@ pub(crate) async fn change(
     let before = at.bot().settings();
     let after = before.patched(&asked.0)?;
     if after.allow != before.allow {
-        at.caller().admin()?;
+        at.sees().caller().admin()?;
     }
     if after != *before {
         services.bots.set(at.bot().id(), &after).await?;

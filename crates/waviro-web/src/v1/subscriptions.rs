@@ -201,7 +201,7 @@ pub(crate) async fn add(
     asked: AddBody,
 ) -> Result<SubscriptionView, Problem> {
     let new = NewSubscription {
-        url: permitted(services, at, "url", asked.url)?,
+        url: permitted(services, at.bot(), "url", asked.url)?,
         kinds: asked.kinds.0,
         enabled: asked.enabled.unwrap_or(true),
         timeout_s: timeout(services, asked.timeout_s)?,
@@ -250,7 +250,9 @@ pub(crate) async fn change(
     id: i64,
     asked: ChangeBody,
 ) -> Result<SubscriptionView, Problem> {
-    let url = asked.url.map(|url| permitted(services, at, "url", url));
+    let url = asked
+        .url
+        .map(|url| permitted(services, at.bot(), "url", url));
     let timeout_s = asked.timeout_s.map(|asked| timeout(services, asked));
     let change = SubscriptionChange {
         url: url.transpose()?,

@@ -49,7 +49,7 @@ pub(crate) async fn send(
     mut asked: SendMessage,
 ) -> Result<MessageView, Problem> {
     let notify_url = asked.notify_url.take();
-    let notify_url = notify_url.map(|url| permitted(services, at, "notify_url", url));
+    let notify_url = notify_url.map(|url| permitted(services, at.bot(), "notify_url", url));
     let message = NewMessage {
         to: asked.to.0.clone(),
         content: asked.draft()?,
